@@ -1,0 +1,1 @@
+"""In what order: one file per phase; cluster.py is the table of contents."""

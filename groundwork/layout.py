@@ -1,0 +1,42 @@
+"""Where things are on a node: every path and port of the product, written once."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath as Path
+from typing import Final
+
+BIN: Final = Path("/usr/local/bin")
+STATE: Final = Path("/var/lib/kube-groundwork")
+ARTEFACTS: Final = STATE / "artefacts"
+"""Verified downloads, kept so that a second run fetches nothing."""
+RUN: Final = Path("/run/kube-groundwork")
+"""tmpfs, 0700: documents with a token and keys on their way; gone with a reboot."""
+LOCK: Final = RUN / "lock"
+"""Held by every long command, so that a run that follows a killed one waits for what it left behind."""
+
+CONTAINERD_SOCKET: Final = Path("/run/containerd/containerd.sock")
+CNI_BIN: Final = Path("/opt/cni/bin")
+CNI_CONFIG: Final = Path("/etc/cni/net.d")
+
+KUBERNETES: Final = Path("/etc/kubernetes")
+KUBERNETES_PKI: Final = KUBERNETES / "pki"
+ADMIN_KUBECONFIG: Final = KUBERNETES / "admin.conf"
+KUBELET_KUBECONFIG: Final = KUBERNETES / "kubelet.conf"
+KUBEADM_DOCUMENT: Final = KUBERNETES / "kubeadm.yaml"
+KUBELET_STATE: Final = Path("/var/lib/kubelet")
+
+ETCD_DATA: Final = Path("/var/lib/etcd")
+ETCD_CONFIG: Final = Path("/etc/etcd")
+ETCD_PKI: Final = ETCD_CONFIG / "pki"
+
+API_PORT: Final = 6443
+KUBELET_PORT: Final = 10250
+SCHEDULER_PORT: Final = 10251
+CONTROLLER_MANAGER_PORT: Final = 10252
+KUBE_PROXY_METRICS_PORT: Final = 10249
+KUBE_PROXY_HEALTH_PORT: Final = 10256
+ETCD_CLIENT_PORT: Final = 2379
+ETCD_PEER_PORT: Final = 2380
+ETCD_METRICS_PORT: Final = 2381
+BGP_PORT: Final = 179
+FELIX_HEALTH_PORT: Final = 9099

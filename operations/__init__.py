@@ -1,0 +1,1 @@
+"""Desired state that pyinfra itself has no operation for."""

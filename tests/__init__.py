@@ -1,0 +1,1 @@
+"""The tests, in three tiers: unit (pure), deploys (@fake), lab (a real cluster)."""
