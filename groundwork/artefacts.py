@@ -1,7 +1,7 @@
 """Programs and images: which ones a node needs, and where each comes from with which pin.
 
 `artefacts.yaml` holds the official versions, URLs and sums. A bundle brings a manifest.json of its own, whose
-sums replace the official ones: its files are then fetched from the mirror that serves it, or uploaded from it.
+sums replace the official ones: its files are fetched from the mirror that serves it, or uploaded from it.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def resolve(spec: ClusterSpec, name: str) -> Artefact:
     """The artefact `name` as the cluster's source provides it; ArtefactError when it does not."""
     entry = _catalogue()[name]
     version = _version(spec, entry["version"])
-    if spec.artefacts.directory is not None:
-        return _from_bundle(spec, name, version)
     image = f"{entry['image']}:{version}" if entry["kind"] == "image" else None
+    if spec.artefacts.directory is not None:
+        return _from_bundle(spec, name, version, image)
     sha256 = spec.artefacts.sha256.get(name) or entry.get("sha256")
     if sha256 is None:
         what = f"the digest of the image {image}" if image else f"the sha256 of {name} {version}"
@@ -101,11 +101,11 @@ def _url(spec: ClusterSpec, entry: Mapping[str, Any], version: str) -> str | Non
     return f"{_base(spec)}/{url.rsplit('/', 1)[1]}" if spec.artefacts.source == "mirror" else url
 
 
-def _from_bundle(spec: ClusterSpec, name: str, version: str) -> Artefact:
+def _from_bundle(spec: ClusterSpec, name: str, version: str, image: str | None) -> Artefact:
     directory = spec.artefacts.directory
     assert directory is not None
     for entry in _manifest(directory):
-        if (entry["name"], entry["version"]) == (name, version):
+        if (entry.get("image") or (entry["name"], entry["version"])) == (image or (name, version)):
             mirrored = spec.artefacts.source == "mirror"
             return Artefact(
                 name=name,
@@ -115,7 +115,7 @@ def _from_bundle(spec: ClusterSpec, name: str, version: str) -> Artefact:
                 origin=entry["source"],
                 url=f"{_base(spec)}/{entry['file']}" if mirrored else None,
                 path=None if mirrored else directory / entry["file"],
-                image=entry.get("image"),
+                image=image,
             )
     raise ArtefactError(f"{name} {version} is not in the bundle {directory}: build the bundle again")
 

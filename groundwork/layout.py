@@ -6,9 +6,11 @@ from pathlib import PurePosixPath as Path
 from typing import Final
 
 BIN: Final = Path("/usr/local/bin")
+PROGRAMS: Final = Path("/opt/kube-groundwork")
+"""Every pinned program in a directory of its own, named after version and sum."""
 STATE: Final = Path("/var/lib/kube-groundwork")
 ARTEFACTS: Final = STATE / "artefacts"
-"""Verified downloads, kept so that a second run fetches nothing."""
+"""Image archives, for as long as it takes to verify and import them."""
 RUN: Final = Path("/run/kube-groundwork")
 """tmpfs, 0700: documents with a token and keys on their way; gone with a reboot."""
 LOCK: Final = RUN / "lock"
