@@ -1,5 +1,5 @@
-"""etcd runs under systemd, outside Kubernetes; it speaks TLS, only with clients and peers that show a certificate,
-and a majority of its members commits."""
+"""etcd runs under systemd, outside Kubernetes; it speaks only TLS, only with clients and peers that show a
+certificate, and a majority of its members commits."""
 
 from __future__ import annotations
 

@@ -14,11 +14,12 @@ from groundwork import layout
 __all__ = ["locked", "run_on"]
 
 
-def locked(command: str) -> StringCommand:
+def locked(command: str, *, stdin: str = "") -> StringCommand:
     """`command` under the node's lock. When a run is killed, what it started on a node goes on for a while;
     the next run's probe waits for this lock before it looks at the node."""
     return StringCommand(
-        f"mkdir -p -m 700 {layout.RUN} && flock -w 900 {layout.LOCK} sh -c {shlex.quote(command)}"
+        f"mkdir -p -m 700 {layout.RUN} && flock -w 900 {layout.LOCK} sh -c {shlex.quote(command)}",
+        _stdin=stdin,
     )
 
 
