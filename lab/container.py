@@ -1,0 +1,209 @@
+"""Container machines: systemd-nspawn containers that boot, crash and come back like small servers.
+
+Each has an overlay on the shared root, a cgroup tree of its own in every v1 hierarchy (else all kubelets
+would share one /kubepods.slice and eat each other's pods), and real directories where overlays cannot stack.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import host
+from lab.process import Process, children
+from lab.spec import CONTROLLERS, Lab, LabError, Machine
+
+__all__ = ["Container"]
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+_REAL_DIRECTORIES = ("var/lib/containerd", "var/lib/kubelet", "var/lib/etcd")
+"""overlayfs cannot be stacked on overlayfs, and etcd wants a disk, not an overlay."""
+
+_ENVIRONMENT = {
+    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0",
+    "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes",
+    "SYSTEMD_SECCOMP": "0",
+}
+
+_STOP_S = 20
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container machine of a lab, running or not."""
+
+    lab: Lab
+    machine: Machine
+
+    @property
+    def directory(self) -> Path:
+        """All that this machine keeps on the host."""
+        return self.lab.state / "machines" / self.machine.name
+
+    @property
+    def root(self) -> Path:
+        """Where its file system is mounted."""
+        return self.directory / "root"
+
+    @property
+    def console(self) -> Path:
+        """What it printed while it booted."""
+        return self.directory / "console.log"
+
+    @property
+    def process(self) -> Process:
+        """systemd-nspawn, whose child is the machine's init."""
+        return Process(self.directory / "process.json")
+
+    def start(self, image: Path) -> None:
+        """The machine boots, unless it runs already. What an interrupted start left is put right first."""
+        if self.process.pid is not None:
+            return
+        self._clear_cgroups()
+        self._mount(image)
+        self._furnish()
+        self._enter_new_cgroups()
+        with self.console.open("ab") as console:
+            process = subprocess.Popen(
+                self._command(),
+                env={**os.environ, **_ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                preexec_fn=self._join_cgroups,
+            )
+        self.process.remember(process.pid)
+
+    def kill(self) -> None:
+        """A power cut: SIGKILL to the machine's init, and with it every process of the machine, at once."""
+        if (pid := self.process.pid) is None:
+            return
+        # Killing systemd-nspawn alone would leave the machine's processes running.
+        for child in children(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        if not self.process.ended_within(_STOP_S):
+            self.process.kill()
+
+    def remove(self) -> None:
+        """Nothing of the machine is left on the host."""
+        self.kill()
+        self._clear_cgroups()
+        for mounted in _mounts_below(self.directory):
+            host.run("umount", "--lazy", mounted)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _command(self) -> list[str]:
+        binds = [f"--bind={self.directory / 'data' / Path(d).name}:/{d}" for d in _REAL_DIRECTORIES]
+        return [
+            "systemd-nspawn",
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+            "--capability=all",
+            f"--directory={self.root}",
+            f"--machine={self.lab.name}-{self.machine.name}",
+            f"--hostname={self.machine.name}",
+            f"--network-bridge={self.lab.bridge}",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--bind=/dev/kmsg",
+            "--bind=/dev/fuse",
+            *binds,
+            "--property=Delegate=yes",
+            "--boot",
+            "--console=pipe",
+        ]
+
+    def _mount(self, image: Path) -> None:
+        for name in ("upper", "work", "root"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        if os.path.ismount(self.root):
+            return
+        layers = f"lowerdir={image},upperdir={self.directory / 'upper'},workdir={self.directory / 'work'}"
+        host.run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+
+    def _furnish(self) -> None:
+        """Writes what makes this machine itself: name, identity, address, keys."""
+        for name in _REAL_DIRECTORIES:
+            (self.directory / "data" / Path(name).name).mkdir(parents=True, exist_ok=True)
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        machine_id = self.directory / "machine-id"
+        if not machine_id.exists():
+            machine_id.write_text(f"{uuid.uuid4().hex}\n")
+        (self.root / "etc/machine-id").write_text(machine_id.read_text())
+        (self.root / "etc/hostname").write_text(f"{self.machine.name}\n")
+        names = "".join(f"{m.address} {m.name}\n" for m in self.lab.machines)
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{names}")
+        shutil.copyfile("/etc/resolv.conf", self.root / "etc/resolv.conf")
+        (self.root / "etc/systemd/network/80-container-host0.network").write_text(
+            f"[Match]\nName=host0\n\n[Network]\nAddress={self.machine.address}/{self.lab.network.prefixlen}\n"
+            f"Gateway={self.lab.gateway}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+        )
+        self._furnish_ssh()
+
+    def _furnish_ssh(self) -> None:
+        host_key = self.root / "etc/ssh/ssh_host_ed25519_key"
+        host_key.touch(mode=0o600)
+        shutil.copyfile(self.lab.state / "ssh" / f"host-{self.machine.name}", host_key)
+        directory = self.root / "home/admin/.ssh"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        shutil.copyfile(self.lab.ssh_key.with_suffix(".pub"), directory / "authorized_keys")
+        owner = (self.root / "home/admin").stat()
+        for path in (directory, directory / "authorized_keys"):
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    def _cgroup(self, controller: str) -> Path:
+        return _CGROUPS / controller / f"kg-{self.lab.name}-{self.machine.name}"
+
+    def _enter_new_cgroups(self) -> None:
+        for controller in CONTROLLERS:
+            group = self._cgroup(controller)
+            group.mkdir(exist_ok=True)
+            if controller == "cpuset":
+                for name in ("cpuset.cpus", "cpuset.mems"):
+                    (group / name).write_text((group.parent / name).read_text())
+                (group / "cgroup.clone_children").write_text("1")
+            if controller == "memory":
+                (group / "memory.limit_in_bytes").write_text(str(self.machine.memory_bytes))
+
+    def _join_cgroups(self) -> None:
+        """Runs in the child before it becomes systemd-nspawn, whose cgroup namespace is then rooted here."""
+        for controller in CONTROLLERS:
+            (self._cgroup(controller) / "cgroup.procs").write_text("0")
+
+    def _clear_cgroups(self) -> None:
+        """Left-over pod cgroups make the next kubelet fail with "Failed to create existing container"."""
+        for controller in CONTROLLERS:
+            top = self._cgroup(controller)
+            groups = sorted((p for p in top.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts))
+            for group in [*groups, top]:
+                _remove_cgroup(group)
+
+
+def _remove_cgroup(group: Path) -> None:
+    deadline = time.monotonic() + _STOP_S
+    while group.exists():
+        try:
+            group.rmdir()
+        except OSError as error:
+            # Processes that were killed take a moment to leave.
+            if time.monotonic() > deadline:
+                raise LabError(f"the cgroup {group} cannot be removed: {error.strerror}") from None
+            time.sleep(0.1)
+
+
+def _mounts_below(directory: Path) -> list[str]:
+    """Mount points at or below `directory`, innermost first."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return sorted((m for m in mounted if Path(m).is_relative_to(directory)), key=len, reverse=True)
