@@ -90,7 +90,7 @@ def _only_with_hosts(connect_all: Callable[[State], None]) -> Callable[[State], 
                 "no host to work on: the inventory file does not exist or names no hosts, or --limit matches "
                 f"none of them (hosts of the inventory: {known})"
             )
-        state.add_callback_handler(_Recorder())
+        state.add_callback_handler(_Recorder())  # type: ignore[no-untyped-call]
         connect_all(state)
 
     return connected

@@ -25,9 +25,7 @@ class LinkTargets(FactBase[dict[str, str]]):
 
     def command(self, links: Iterable[str]) -> str:
         listed = " ".join(shlex.quote(link) for link in links)
-        return (
-            f'for l in {listed}; do if [ -L "$l" ] && [ -e "$l" ]; then echo "$l $(readlink "$l")"; fi; done'
-        )
+        return f'for l in {listed}; do if [ -L "$l" ] && [ -e "$l" ]; then echo "$l $(readlink "$l")"; fi; done'
 
     def process(self, output: list[str]) -> dict[str, str]:
         return dict(line.split(" ", 1) for line in output)

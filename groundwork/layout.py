@@ -16,6 +16,10 @@ RUN: Final = Path("/run/kube-groundwork")
 LOCK: Final = RUN / "lock"
 """Held by every long command, so that a run that follows a killed one waits for what it left behind."""
 
+MODULES_FILE: Final = Path("/etc/modules-load.d/kube-groundwork.conf")
+SYSCTL_FILE: Final = Path("/etc/sysctl.d/99-z-kube-groundwork.conf")
+"""Named to be read last: whatever else sets a parameter, this one wins."""
+
 CONTAINERD_SOCKET: Final = Path("/run/containerd/containerd.sock")
 CNI_BIN: Final = Path("/opt/cni/bin")
 CNI_CONFIG: Final = Path("/etc/cni/net.d")

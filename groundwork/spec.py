@@ -206,8 +206,7 @@ class ClusterSpec(_Model):
     def hosts(self, role: Role) -> list[tuple[str, dict[str, Any]]]:
         """pyinfra's hosts of a role; each carries the cluster as `host.data.cluster`."""
         return [
-            (n.name, {"ssh_hostname": str(n.address), **n.ssh, "cluster": self})
-            for n in self.members_of(role)
+            (n.name, {"ssh_hostname": str(n.address), **n.ssh, "cluster": self}) for n in self.members_of(role)
         ]
 
     @model_validator(mode="after")

@@ -25,5 +25,5 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - configuration files, not HTML
+        autoescape=False,  # configuration files, not HTML
     )

@@ -20,9 +20,7 @@ console = Console(highlight=False)
 
 
 @click.group(help="Machines to practise on. Each command works on the lab that FILE describes.")
-@click.option(
-    "--file", "path", type=click.Path(path_type=Path), help="default: $GROUNDWORK_LAB or lab/lab.yaml"
-)
+@click.option("--file", "path", type=click.Path(path_type=Path), help="default: $GROUNDWORK_LAB or lab/lab.yaml")
 @click.pass_context
 def cli(context: click.Context, path: Path | None) -> None:
     context.obj = load(path)
@@ -95,7 +93,9 @@ def start(lab: Lab, name: str) -> None:
 
 @cli.command("artefacts", help="Downloads or builds what a cluster is made of, into one bundle.")
 def build_artefacts() -> None:
-    console.print(f"bundle: {artefacts.build()}")
+    with console.status("artefacts") as shown:
+        bundle = artefacts.build(lambda text: shown.update(f"artefacts: {text}"))
+    console.print(f"bundle: {bundle}")
 
 
 @cli.command("root-image", help="Builds the file system that the machines start from.")

@@ -17,9 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
-def run(
-    *command: str | Path, check: bool = True, stdin: str | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a command of the host quietly; LabError with what it said when it fails."""
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, input=stdin, check=False)
     if check and done.returncode:
@@ -34,9 +32,7 @@ def require(programs: Mapping[str, str]) -> None:
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise LabError(
-            f"this host lacks {', '.join(missing)} and has no apt-get: install them by its own means"
-        )
+        raise LabError(f"this host lacks {', '.join(missing)} and has no apt-get: install them by its own means")
     run("apt-get", "update", "-qq")
     run(
         "apt-get",

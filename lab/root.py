@@ -142,9 +142,7 @@ def _bootstrap(root: Path, scratch: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     script = scratch / "customise.sh"
-    script.write_text(
-        f'set -e\ncp -rT {overlay} "$1"\nchroot "$1" sh -ec \'{_COMMANDS}\'\n', encoding="utf-8"
-    )
+    script.write_text(f'set -e\ncp -rT {overlay} "$1"\nchroot "$1" sh -ec \'{_COMMANDS}\'\n', encoding="utf-8")
     script.chmod(0o755)
     host.run(
         "mmdebstrap",

@@ -43,9 +43,7 @@ def client_certificate_made(*, spec: ClusterSpec, node: Node) -> Generator[Strin
 
 
 @operation()
-def certificates_issued(
-    *, spec: ClusterSpec, node: Node, authority: Host
-) -> Generator[StringCommand, None, None]:
+def certificates_issued(*, spec: ClusterSpec, node: Node, authority: Host) -> Generator[StringCommand, None, None]:
     """The member has certificates of the cluster's etcd authority that name every member."""
     held = host.get_fact(MemberCertificates)
     wanted = {n.name for n in spec.etcd_members} | {str(n.address) for n in spec.etcd_members}

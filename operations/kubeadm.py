@@ -109,9 +109,7 @@ def _by_kind(documents: str) -> dict[str, dict[str, object]]:
 
 
 @operation()
-def joined(
-    *, spec: ClusterSpec, node: Node, kernel: str, first: Host
-) -> Generator[StringCommand, None, None]:
+def joined(*, spec: ClusterSpec, node: Node, kernel: str, first: Host) -> Generator[StringCommand, None, None]:
     """The node is a worker of the cluster: its kubelet runs and the API server knows its Node."""
     endpoint = kubeadm.api_endpoint(spec)
     found = host.get_fact(MembershipFact, node=node.name, endpoint=endpoint)

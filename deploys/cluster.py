@@ -1,0 +1,24 @@
+"""Bare nodes in, a proven Kubernetes v1.15 cluster out: every phase, in order."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from deploys.calico import calico
+from deploys.control_plane import control_plane
+from deploys.dns import dns
+from deploys.etcd import etcd
+from deploys.kernel import kernel
+from deploys.runtime import runtime
+from deploys.storage import storage
+from deploys.workers import workers
+
+kernel()
+storage()
+runtime()
+etcd()
+control_plane()
+workers()
+calico()
+dns()

@@ -1,0 +1,78 @@
+"""Objects of Kubernetes as data: labelled as ours, and compared with what the API server holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+__all__ = ["MANAGED_BY", "Object", "drift", "dump", "identity", "part_of"]
+
+Object = dict[str, Any]
+
+MANAGED_BY = {"app.kubernetes.io/managed-by": "kube-groundwork"}
+_PART_OF = "app.kubernetes.io/part-of"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def part_of(name: str, objects: Iterable[Object]) -> list[Object]:
+    """The objects, labelled as this project's and as part of `name`."""
+    return [_labelled(o, {**MANAGED_BY, _PART_OF: name}) for o in objects]
+
+
+def identity(obj: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Kind, namespace ("" for a cluster's own) and name."""
+    metadata = obj["metadata"]
+    return obj["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def drift(desired: Object, live: Object | None) -> tuple[str, ...]:
+    """Where the live object is not as desired; empty when nothing is to be done.
+
+    Fields that the server fills in are not looked at, so what is desired need only be contained in what is live.
+    A field that was desired once and is no longer shows in the record of what was applied last.
+    """
+    if live is None:
+        return ("absent",)
+    found = list(_contradictions(desired, live, ""))
+    applied = json.loads(live["metadata"].get("annotations", {}).get(_LAST_APPLIED, "{}"))
+    found += [f"{path} (no longer wanted)" for path in _contradictions(_plain(applied), _plain(desired), "")]
+    return tuple(found)
+
+
+def contained(desired: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Whether everything in `desired` is so in `live`."""
+    return not any(_contradictions(desired, live, ""))
+
+
+def dump(objects: Iterable[Object]) -> str:
+    """The objects as YAML documents."""
+    return yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True, width=1000)
+
+
+def _labelled(obj: Object, labels: Mapping[str, str]) -> Object:
+    metadata = obj["metadata"]
+    return {**obj, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), **labels}}}
+
+
+def _plain(obj: Mapping[str, Any]) -> Object:
+    """Without annotations, which kubectl adds to what it records, and the default namespace likewise."""
+    metadata = {k: v for k, v in obj.get("metadata", {}).items() if k != "annotations"}
+    return {**obj, "metadata": metadata}
+
+
+def _contradictions(desired: Any, live: Any, path: str) -> Iterator[str]:
+    if isinstance(desired, Mapping):
+        held = live if isinstance(live, Mapping) else {}
+        for key, value in desired.items():
+            yield from _contradictions(value, held.get(key), f"{path}.{key}")
+    elif isinstance(desired, list) and desired:
+        if not isinstance(live, list) or len(live) != len(desired):
+            yield path
+        else:
+            for i, (wanted, found) in enumerate(zip(desired, live, strict=True)):
+                yield from _contradictions(wanted, found, f"{path}[{i}]")
+    elif desired != live and not (desired in (None, "", []) and live in (None, "", [])):
+        yield path

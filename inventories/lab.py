@@ -1,0 +1,49 @@
+"""The lab: whatever machines lab/lab.yaml (or the file that GROUNDWORK_LAB names) describes."""
+
+from groundwork.spec import Artefacts, Calico, Dns, KubeProxy, Node, define
+from lab.artefacts import bundle_directory
+from lab.spec import LabError, load
+
+try:
+    _lab = load()
+except LabError as _error:
+    raise SystemExit(str(_error)) from None
+
+_nodes = {
+    m.name: Node(
+        name=m.name,
+        address=m.address,
+        ssh={
+            "ssh_user": _lab.ssh_user,
+            "ssh_key": str(_lab.ssh_key),
+            "ssh_known_hosts_file": str(_lab.known_hosts),
+            "ssh_strict_host_key_checking": "yes",
+        },
+        shared_kernel=_lab.kind_of(m) == "container",
+    )
+    for m in _lab.machines
+}
+
+
+def _with_role(role):  # type: ignore[no-untyped-def]
+    return tuple(_nodes[m.name] for m in _lab.machines if role in m.roles)
+
+
+_cluster = define(
+    name=_lab.name,
+    control_plane=_with_role("control_plane"),
+    workers=_with_role("worker"),
+    etcd_members=_with_role("etcd"),
+    ingress_nodes=_with_role("ingress"),
+    # A shared kernel has no ip_vs to load: kube-proxy is told so, rather than left to fall back in silence.
+    kube_proxy=KubeProxy(mode="iptables" if any(n.shared_kernel for n in _nodes.values()) else "ipvs"),
+    # What can be built from source; see the lab's notes on artefacts.
+    calico=Calico(release="v3.28.5"),
+    dns=Dns(version="1.6.2"),
+    artefacts=Artefacts(source="mirror", url=_lab.mirror_url, directory=bundle_directory()),
+)
+
+control_plane = _cluster.hosts("control_plane")
+workers = _cluster.hosts("workers")
+etcd = _cluster.hosts("etcd")
+ingress = _cluster.hosts("ingress")

@@ -1,0 +1,3 @@
+module k8s.io/node-api
+
+go 1.12

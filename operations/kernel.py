@@ -1,0 +1,56 @@
+"""The kernel as Kubernetes needs it: now, and after the next boot."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from pyinfra import host, state
+from pyinfra.api import OperationError, StringCommand, operation
+
+from facts.kernel import LEGACY_TOOLS, Kernel, KernelFact
+from groundwork.kernel import Sysctl
+from groundwork.layout import SYSCTL_FILE
+
+__all__ = ["prepared"]
+
+
+@operation()
+def prepared(*, modules: Sequence[str], sysctls: Sequence[Sysctl]) -> Generator[StringCommand, None, None]:
+    """Modules are loaded, sysctls have their values, nothing swaps, and iptables is the legacy one."""
+    found = _found(modules, sysctls)
+    if found.absent_modules:
+        yield StringCommand(f"systemctl restart systemd-modules-load.service && modprobe -a {' '.join(modules)}")
+    if _deviating(found, sysctls) or found.absent_modules:
+        yield StringCommand(f"sysctl --quiet --load {SYSCTL_FILE}")
+    yield from _swap_off(found)
+    for tool in LEGACY_TOOLS:
+        if "legacy" not in found.alternatives.get(tool, ""):
+            yield StringCommand(f"update-alternatives --quiet --set {tool} /usr/sbin/{tool}-legacy")
+    if state.is_executing and (wrong := _deviating(_found(modules, sysctls), sysctls)):
+        raise OperationError(
+            f"sysctls do not take the values of {SYSCTL_FILE}: {'; '.join(wrong)}. A later file in /etc/sysctl.d, "
+            "or a service, may set them again: grep -r KEY /etc/sysctl* /usr/lib/sysctl.d"
+        )
+
+
+def _found(modules: Sequence[str], sysctls: Sequence[Sysctl]) -> Kernel:
+    kernel: Kernel = host.get_fact(KernelFact, modules=list(modules), sysctls=[s.key for s in sysctls])
+    return kernel
+
+
+def _deviating(found: Kernel, sysctls: Sequence[Sysctl]) -> list[str]:
+    return [
+        f"{s.key} is {found.sysctls.get(s.key, 'missing')}, wanted is {s.value}"
+        for s in sysctls
+        if found.sysctls.get(s.key) != s.value
+    ]
+
+
+def _swap_off(found: Kernel) -> Generator[StringCommand, None, None]:
+    if found.swaps:
+        # The generator of zram devices, and units that fstab made, would swap again.
+        yield StringCommand("swapoff -a && systemctl mask --quiet swap.target")
+    if found.fstab_swaps:
+        yield StringCommand(
+            r"sed -i -E 's/^([^#]+[[:space:]]swap[[:space:]].*)$/# no swap (kube-groundwork): \1/' /etc/fstab"
+        )
