@@ -1,9 +1,11 @@
 """pyinfra's settings for every run of this project; pyinfra reads this file by itself."""
 
+from pyinfra import config
+
 from deploys import session
 
-SUDO = True
+config.SUDO = True
 # One failed node fails the run: a worker must not join what did not come up.
-FAIL_PERCENT = 0
+config.FAIL_PERCENT = 0
 
 session.install()

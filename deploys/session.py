@@ -18,8 +18,10 @@ from functools import wraps
 from typing import Any
 
 import click
+from gevent.hub import Hub
 from paramiko import Transport
 from pyinfra.api import Host, State
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import BaseStateCallback
 from pyinfra.connectors.ssh import SSHConnector
 from rich.console import Console
@@ -42,13 +44,15 @@ class Session:
     changes: int = 0
     failed: bool = False
     executed: bool = False
+    unfinished: bool = False
+    """An operation began and did not end: it raised, or the run was interrupted."""
     phases: dict[str, float] = field(default_factory=dict)
     """Seconds by phase, in the order in which the phases ran."""
 
     def summary(self) -> str:
         """The run in one line."""
         seconds = time.monotonic() - self.started
-        outcome = "FAILED" if self.failed or self.proofs_failed else "ok"
+        outcome = "FAILED" if self.failed or self.unfinished or self.proofs_failed else "ok"
         proofs = f"{self.proofs_passed} proofs passed, {self.proofs_failed} failed"
         return (
             f"cluster {self.cluster}: {outcome}, {self.nodes} nodes, {proofs}, {self.changes} changes, "
@@ -65,6 +69,8 @@ def install() -> None:
 
     SSHConnector._connect = _without_delay(SSHConnector._connect)  # type: ignore[method-assign]
     pyinfra_cli.cli.connect_all = _only_with_hosts(pyinfra_cli.cli.connect_all)
+    # An error that pyinfra shows as a sentence is not shown as a traceback as well.
+    Hub.NOT_ERROR = (*Hub.NOT_ERROR, PyinfraError)
     atexit.register(_report)
 
 
@@ -103,11 +109,12 @@ class _Recorder(BaseStateCallback):
 
     @staticmethod
     def operation_start(state: State, op_hash: str) -> None:
-        current.executed = True
+        current.executed = current.unfinished = True
         _Recorder._operation_started = time.monotonic()
 
     @staticmethod
     def operation_end(state: State, op_hash: str) -> None:
+        current.unfinished = False
         phase = min(state.get_op_meta(op_hash).names).split(" | ")[0]
         spent = time.monotonic() - _Recorder._operation_started
         current.phases[phase] = current.phases.get(phase, 0.0) + spent

@@ -1,4 +1,4 @@
-"""What Kubernetes 1.15, kube-proxy and Felix need of a node's kernel: modules and sysctls, each with its reason."""
+"""What Kubernetes 1.15, kube-proxy and Felix need of a kernel: modules and sysctls, each with its reason."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _nodes = {
 }
 
 
-def _with_role(role):  # type: ignore[no-untyped-def]
+def _with_role(role: str) -> tuple[Node, ...]:
     return tuple(_nodes[m.name] for m in _lab.machines if role in m.roles)
 
 

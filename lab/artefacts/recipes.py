@@ -155,22 +155,26 @@ def _image(name: str, version: str, repository: str, step: Step, note: str) -> I
     return Item(name, version, "image", f"{step.name}.tar", step, note, f"{repository}:{version}")
 
 
-def _scratch_image(name: str, full_name: str, step: Step, files: Mapping[str, str], content: Content) -> Step:
-    """An image of static programs alone: `files` maps a path in the image to the step's binary."""
-    return _layered_image(name, full_name, step, files, content, base=None)
-
-
-def _layered_image(
-    name: str, full_name: str, step: Step, files: Mapping[str, str], content: Content, *, base: Step | None
+def _program_image(
+    name: str,
+    full_name: str,
+    step: Step,
+    files: Mapping[str, str],
+    content: Content,
+    *,
+    base: Step | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> Step:
+    """An image with the step's binaries (`files`: path in the image -> binary), alone or on a Debian layer."""
+
     def make(directory: Path, inputs: Mapping[str, Path]) -> None:
         top = directory / "layer.tar"
-        images.layer(top, {path: inputs[step.name] / binary for path, binary in files.items()})
+        images.layer(top, {path: inputs[step.name] / binary for path, binary in files.items()}, links)
         layers = [inputs[base.name] / "layer.tar", top] if base else [top]
         images.archive(directory / f"{name}.tar", full_name, layers, content)
         top.unlink()
 
-    recipe = f"{full_name} {sorted(files.items())} {content}"
+    recipe = f"{full_name} {sorted(files.items())} {links} {content}"
     return Step(name, recipe, make, (step, *([base] if base else [])))
 
 
@@ -179,7 +183,7 @@ def _kubernetes_images(k8s: Step, note: str) -> Sequence[Item]:
     made = []
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
         repository = f"registry.k8s.io/{name}"
-        step = _layered_image(
+        step = _program_image(
             f"image-{name}",
             f"{repository}:{_KUBERNETES}",
             k8s,
@@ -206,7 +210,7 @@ def _pause_image() -> Step:
 def _coredns_image() -> Step:
     step = programs(Programs("coredns", ["github.com/coredns/coredns"], {}))
     image = f"registry.k8s.io/coredns:{_COREDNS}"
-    return _scratch_image("image-coredns", image, step, {"coredns": "coredns"}, Content(["/coredns"]))
+    return _program_image("image-coredns", image, step, {"coredns": "coredns"}, Content(["/coredns"]))
 
 
 def _debian_layer() -> Step:
@@ -219,6 +223,7 @@ def _debian_layer() -> Step:
             for v in ("iptables", "ip6tables")
             for name in (v, f"{v}-save", f"{v}-restore")
         ),
+        'ln -sf which.debianutils "$1/usr/bin/which"',
         # The maintainer script that gathers the certificates does not run in an extracted system.
         'mkdir -p "$1/etc/ssl/certs" && cat "$1"/usr/share/ca-certificates/mozilla/*.crt '
         '> "$1/etc/ssl/certs/ca-certificates.crt"',
@@ -231,7 +236,7 @@ def _debian_layer() -> Step:
             "--mode=root",
             "--variant=extract",
             f"--include={_BASE_PACKAGES}",
-            *(f"--customize-hook={hook}" for hook in hooks),
+            *(f"--extract-hook={hook}" for hook in hooks),
             "bookworm",
             directory / "layer.tar",
             "-",
@@ -242,18 +247,15 @@ def _debian_layer() -> Step:
 
 
 def _calico_images(calico: Step, note: str) -> Sequence[Item]:
-    cni = _scratch_image(
+    cni = _program_image(
         "image-calico-cni",
         f"docker.io/calico/cni:{_CALICO}",
         calico,
-        {
-            "opt/cni/bin/install": "install",
-            "opt/cni/bin/calico": "calico",
-            "opt/cni/bin/calico-ipam": "calico",
-        },
+        {"opt/cni/bin/install": "install", "opt/cni/bin/calico": "calico"},
         Content(["/opt/cni/bin/install"], {"PATH": "/opt/cni/bin"}),
+        links={"opt/cni/bin/calico-ipam": "calico"},
     )
-    controllers = _scratch_image(
+    controllers = _program_image(
         "image-calico-kube-controllers",
         f"docker.io/calico/kube-controllers:{_CALICO}",
         calico,
