@@ -12,6 +12,7 @@ from deploys.etcd import etcd
 from deploys.kernel import kernel
 from deploys.runtime import runtime
 from deploys.storage import storage
+from deploys.verification import verification
 from deploys.workers import workers
 
 kernel()
@@ -22,3 +23,4 @@ control_plane()
 workers()
 calico()
 dns()
+verification()

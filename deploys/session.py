@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
 
 import click
 from gevent.hub import Hub
@@ -96,6 +95,9 @@ def _only_with_hosts(connect_all: Callable[[State], None]) -> Callable[[State], 
                 "no host to work on: the inventory file does not exist or names no hosts, or --limit matches "
                 f"none of them (hosts of the inventory: {known})"
             )
+        for host in state.inventory:
+            if (cluster := host.data.get("cluster")) is not None:
+                current.cluster, current.nodes = cluster.name, len(cluster.nodes)
         state.add_callback_handler(_Recorder())  # type: ignore[no-untyped-call]
         connect_all(state)
 
@@ -137,9 +139,3 @@ def _report() -> None:
     times = "  ".join(f"{phase} {seconds:.1f}" for phase, seconds in current.phases.items())
     console.print(f"seconds by phase: {times}")
     console.print(current.summary(), soft_wrap=True)
-
-
-def note(**values: Any) -> None:
-    """Records what a phase found out about the run."""
-    for name, value in values.items():
-        setattr(current, name, value)

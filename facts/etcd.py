@@ -9,19 +9,11 @@ from dataclasses import dataclass
 from pyinfra.api import FactBase
 
 from groundwork import layout
+from groundwork.etcd import etcdctl
 
-__all__ = ["Certificates", "MemberCertificates", "MemberHealth", "etcdctl"]
+__all__ = ["Certificates", "MemberCertificates", "MemberHealth"]
 
 CERTIFICATES = ("server", "peer", "healthcheck-client")
-
-
-def etcdctl(endpoint: str) -> str:
-    """The start of an etcdctl command (API 3) on a member, with the member's own client certificate."""
-    pki = layout.ETCD_PKI
-    return (
-        f"ETCDCTL_API=3 {layout.BIN}/etcdctl --endpoints={endpoint} --cacert={pki}/ca.crt "
-        f"--cert={pki}/healthcheck-client.crt --key={pki}/healthcheck-client.key"
-    )
 
 
 @dataclass(frozen=True)

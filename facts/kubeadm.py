@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from pyinfra.api import FactBase
 
 from groundwork import layout
+from groundwork.kubeadm import kubectl
 
-__all__ = ["BootstrapTokens", "ControlPlane", "ControlPlaneFact", "Membership", "MembershipFact", "kubectl"]
+__all__ = ["BootstrapTokens", "ControlPlane", "ControlPlaneFact", "Membership", "MembershipFact"]
 
 CONTROL_PLANE_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-
-
-def kubectl(arguments: str) -> str:
-    """A kubectl command on a control-plane node, with the administrator's credentials."""
-    return f"{layout.BIN}/kubectl --kubeconfig {layout.ADMIN_KUBECONFIG} {arguments}"
 
 
 @dataclass(frozen=True)

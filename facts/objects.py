@@ -7,8 +7,8 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from facts.kubeadm import kubectl
 from groundwork import layout
+from groundwork.kubeadm import kubectl
 
 __all__ = ["LiveObjects", "RolloutStatus"]
 

@@ -7,12 +7,21 @@ import yaml
 from groundwork import layout
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["client_url", "configuration"]
+__all__ = ["client_url", "configuration", "etcdctl"]
 
 
 def client_url(node: Node) -> str:
     """Where clients reach the member on `node`."""
     return f"https://{node.address}:{layout.ETCD_CLIENT_PORT}"
+
+
+def etcdctl(endpoint: str) -> str:
+    """The start of an etcdctl command (API 3) on a member, with the member's own client certificate."""
+    pki = layout.ETCD_PKI
+    return (
+        f"ETCDCTL_API=3 {layout.BIN}/etcdctl --endpoints={endpoint} --cacert={pki}/ca.crt "
+        f"--cert={pki}/healthcheck-client.crt --key={pki}/healthcheck-client.key"
+    )
 
 
 def configuration(spec: ClusterSpec, node: Node) -> str:

@@ -9,7 +9,7 @@ import yaml
 from groundwork import layout
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["etcd_certificates", "init", "join", "tolerated_preflight_errors"]
+__all__ = ["api_endpoint", "etcd_certificates", "init", "join", "kubectl", "tolerated_preflight_errors"]
 
 Document = dict[str, Any]
 
@@ -74,6 +74,11 @@ def etcd_certificates(spec: ClusterSpec, node: Node, *, directory: str) -> str:
             "etcd": {"local": {"serverCertSANs": names, "peerCertSANs": names}},
         },
     )
+
+
+def kubectl(arguments: str) -> str:
+    """A kubectl command on a control-plane node, with the administrator's credentials."""
+    return f"{layout.BIN}/kubectl --kubeconfig {layout.ADMIN_KUBECONFIG} {arguments}"
 
 
 def api_endpoint(spec: ClusterSpec) -> str:

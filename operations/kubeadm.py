@@ -18,9 +18,9 @@ from facts.kubeadm import (
     ControlPlane,
     ControlPlaneFact,
     MembershipFact,
-    kubectl,
 )
 from groundwork import kubeadm, layout
+from groundwork.kubeadm import kubectl
 from groundwork.spec import ClusterSpec, Node
 from operations.commands import locked, run_on
 from operations.files import File, write

@@ -8,8 +8,8 @@ from collections.abc import Generator, Sequence
 from pyinfra import host, state
 from pyinfra.api import OperationError, StringCommand, operation
 
-from facts.kubeadm import kubectl
 from facts.objects import LiveObjects, RolloutStatus
+from groundwork.kubeadm import kubectl
 from groundwork.objects import Object, contained, drift, dump, identity
 
 __all__ = ["applied", "patched", "rolled_out"]

@@ -1,0 +1,22 @@
+"""Every claim about the cluster is proven by its effect, or named with node, expectation, evidence and remedy."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from deploys import cluster_of, node_of
+from operations import verification as operations
+
+
+@deploy("Verification")
+def verification() -> None:
+    cluster, node = cluster_of(host), node_of(host)
+    first = node == cluster.first_control_plane
+    if first:
+        operations.probe_pods_running(name="A probe pod runs on every node", spec=cluster)
+    operations.node_asked(name="The node answers", spec=cluster, node=node)
+    if first:
+        operations.cluster_asked(name="The cluster answers")
+        operations.probe_pods_removed(name="No probe pod is left")
+        operations.judged(name="Every proof holds", spec=cluster)

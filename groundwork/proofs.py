@@ -1,0 +1,502 @@
+"""What a finished cluster must show, each by its effect: a session that is Established, a packet that arrives,
+a name that resolves, a connection that is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from groundwork import calico, kernel, layout
+from groundwork.checks import Check, View
+from groundwork.etcd import client_url, etcdctl
+from groundwork.kubeadm import TOKEN_DESCRIPTION, kubectl
+from groundwork.objects import MANAGED_BY, Object
+from groundwork.spec import ClusterSpec, Node
+
+__all__ = ["CLUSTER_CHECKS", "NODE_CHECKS", "PROBE", "cluster_questions", "node_questions", "probe_pods"]
+
+PROBE = "groundwork-probe"
+"""The DaemonSet whose pods' network namespaces are entered from their nodes, with the nodes' own tools."""
+
+_ICMP_OVERHEAD = 28
+"""Bytes of IPv4 and ICMP headers around the data of a ping."""
+
+_SETTLE_S = 60
+"""How long what follows from a change by itself (sessions, endpoints) is waited for before it is a finding."""
+
+
+def probe_pods(spec: ClusterSpec) -> Object:
+    """A pause pod on every node: it needs no image that a cluster lacks."""
+    labels = {"k8s-app": PROBE}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": PROBE, "namespace": "kube-system", "labels": {**MANAGED_BY, **labels}},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": {**MANAGED_BY, **labels}},
+                "spec": {
+                    "tolerations": [{"operator": "Exists"}],
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [
+                        {
+                            "name": "pause",
+                            "image": f"{spec.artefacts.image_repository}/pause:3.1",
+                            "imagePullPolicy": "IfNotPresent",
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+def node_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dict[str, str]:
+    """The questions to one node, in shell; `pods` are the probe pods' addresses by node."""
+    questions = {
+        "cgroups": "stat -fc %T /sys/fs/cgroup",
+        "iptables": "iptables --version",
+        "swap": "tail -n +2 /proc/swaps",
+        "sysctls": f"for s in {' '.join(s.key for s in kernel.sysctls(node))}; do echo $s $(sysctl -n $s); done",
+    }
+    if modules := kernel.modules(spec, node):
+        questions["modules"] = f"for m in {' '.join(modules)}; do [ -d /sys/module/$m ] || echo $m; done"
+    if node in spec.etcd_members:
+        questions |= _etcd_questions(node)
+    if node in spec.kubernetes_nodes:
+        questions |= _kubernetes_questions(spec, node, pods)
+    return questions
+
+
+def _etcd_questions(node: Node) -> dict[str, str]:
+    pki, url = layout.ETCD_PKI, f"{client_url(node)}/health"
+    credentials = f"--cert {pki}/healthcheck-client.crt --key {pki}/healthcheck-client.key"
+    return {
+        "etcd-health": f"curl -s --max-time 5 --cacert {pki}/ca.crt {credentials} {url}",
+        "etcd-anonymous": f"curl -s --max-time 5 --cacert {pki}/ca.crt {url} && echo answered || echo refused",
+        "etcd-members": f"{etcdctl(client_url(node))} member list",
+        "etcd-directory": f"stat -c '%a %U' {layout.ETCD_DATA}",
+    }
+
+
+def _kubernetes_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dict[str, str]:
+    in_pod = _in_pod(pods.get(node.name, "none"))
+    size = spec.network.mtu - _ICMP_OVERHEAD
+    others = [pods[n.name] for n in spec.kubernetes_nodes if n != node and n.name in pods]
+    api, dns = spec.network.api_service_address, spec.network.dns_service_address
+    name = f"kubernetes.default.svc.{spec.network.dns_domain}"
+    peers = len(spec.kubernetes_nodes) - 1
+    return {
+        "kubelet": f"{layout.BIN}/kubelet --version",
+        "containerd": "containerd --version",
+        "proxy-mode": f"curl -s --max-time 5 http://127.0.0.1:{layout.KUBE_PROXY_METRICS_PORT}/proxyMode",
+        "felix": "curl -s --max-time 5 -o /dev/null -w '%{http_code}' "
+        f"http://127.0.0.1:{layout.FELIX_HEALTH_PORT}/readiness",
+        "bird": f"n=0; until [ $({_BIRD} | grep -c Established) -ge {peers} ] || [ $n -ge {_SETTLE_S} ]; "
+        f"do n=$((n+1)); sleep 1; done; {_BIRD}",
+        "routes": "ip -4 route show proto bird; ip -4 route | grep -E 'dev (tunl0|vxlan)'",
+        "links": "ip -o link show type ipip; ip -o link show type vxlan",
+        "pod": f"{in_pod} true && echo entered",
+        "pings": "; ".join(
+            f"{in_pod} ping -q -c 1 -W 2 -M do -s {size} {pod} >/dev/null && echo {pod}" for pod in others
+        )
+        or "true",
+        "dns": f"{in_pod} dig +short +time=2 +tries=3 {name} @{dns}",
+        "service": f"{in_pod} curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
+        "host-service": f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
+        "ipvs": "ipvsadm -Ln; ip -br addr show kube-ipvs0",
+    }
+
+
+_BIRD = (
+    # BIRD hangs up when its client stops sending, so the client waits for the answer.
+    "{ printf 'show protocols\\n'; sleep 0.3; } | timeout 3 socat - UNIX-CONNECT:/var/run/calico/bird.ctl"
+)
+
+
+def _in_pod(address: str) -> str:
+    """The start of a command in the network namespace of the pod with `address`; it fails when there is none."""
+    return (
+        "nsenter --net=$(for n in /run/netns/*; do nsenter --net=$n ip -4 -o addr 2>/dev/null | "
+        f"grep -qF ' {address}/' && echo $n && break; done)"
+    )
+
+
+def cluster_questions() -> dict[str, str]:
+    """The questions to the first control-plane node about the cluster as a whole."""
+    get = kubectl("--request-timeout=10s")
+    return {
+        "version": f"{get} version -o json",
+        "nodes": f"{get} get nodes -o json",
+        "dns-pods": f"{get} -n kube-system get pods -l k8s-app=kube-dns -o json",
+        "pool": f"{get} get ippools.crd.projectcalico.org {calico.POOL} -o json",
+        "bgp": f"{get} get bgpconfigurations.crd.projectcalico.org default -o json",
+        "tokens": f"{layout.BIN}/kubeadm token list --kubeconfig {layout.ADMIN_KUBECONFIG}",
+        "etcd-from-api": f"{get} get --raw /healthz/etcd",
+    }
+
+
+def _is_member(view: View) -> bool:
+    return view.node in view.spec.etcd_members
+
+
+def _is_kubernetes(view: View) -> bool:
+    return view.node in view.spec.kubernetes_nodes
+
+
+def _is_ipvs(view: View) -> bool:
+    return _is_kubernetes(view) and view.spec.kube_proxy.mode == "ipvs"
+
+
+def _unless(value: str, wanted: str) -> str | None:
+    return None if value == wanted else (value or "no answer")
+
+
+def _wrong_sysctls(view: View) -> str | None:
+    found = {line.split(" ", 1)[0]: line.partition(" ")[2].replace("\t", " ") for line in view.lines("sysctls")}
+    wrong = [f"{s.key} = {found.get(s.key)}" for s in kernel.sysctls(view.node) if found.get(s.key) != s.value]
+    return ", ".join(wrong) or None
+
+
+def _etcd_health(view: View) -> str | None:
+    said = view.line("etcd-health")
+    return None if '"true"' in said or ":true" in said else (said or "no answer")
+
+
+def _etcd_members(view: View) -> str | None:
+    named = {line.split(", ")[2] for line in view.lines("etcd-members") if line.count(", ") >= 4}
+    wanted = {n.name for n in view.spec.etcd_members}
+    return None if named == wanted else f"members are {', '.join(sorted(named)) or 'unknown'}"
+
+
+def _bgp_sessions(view: View) -> str | None:
+    """BIRD answers `1002-Mesh_10_0_0_12 BGP master up 16:38:29 Established`, names with _ for dots."""
+    up = {
+        m[1].replace("_", ".")
+        for line in view.lines("bird")
+        if (m := re.search(r"(?:Mesh|Node|Global)_([\d_]+)\s+BGP\s.*\bEstablished\b", line))
+    }
+    peers = {str(n.address): n.name for n in view.spec.kubernetes_nodes if n != view.node}
+    missing = [name for address, name in peers.items() if address not in up]
+    return f"no session with {', '.join(missing)}" if missing else None
+
+
+def _routes(view: View) -> str | None:
+    """Every other node is the next hop of a block; nothing goes through a tunnel."""
+    lines = view.lines("routes")
+    if tunnelled := [line for line in lines if "tunl0" in line or "vxlan" in line]:
+        return f"a tunnel carries {tunnelled[0]}"
+    hops = {m[1] for line in lines if (m := re.search(r"via (\S+)", line))}
+    missing = [n.name for n in view.spec.kubernetes_nodes if n != view.node and str(n.address) not in hops]
+    return f"no route to the pods of {', '.join(missing)}" if missing else None
+
+
+def _pings(view: View) -> str | None:
+    wanted = len(view.spec.kubernetes_nodes) - 1
+    arrived = len(view.lines("pings"))
+    return None if arrived == wanted else f"{arrived} of {wanted} pods on other nodes answered"
+
+
+def _ipvs_table(view: View) -> str | None:
+    text = "\n".join(view.lines("ipvs"))
+    network = view.spec.network
+    missing = [
+        what
+        for what in (
+            f"TCP  {network.api_service_address}:443 {view.spec.kube_proxy.scheduler}",
+            f"UDP  {network.dns_service_address}:53 {view.spec.kube_proxy.scheduler}",
+            f"{network.api_service_address}/32",
+            *(f"-> {n.address}:{layout.API_PORT}" for n in view.spec.control_plane),
+        )
+        if what not in text
+    ]
+    return f"missing: {', '.join(missing)}" if missing else None
+
+
+NODE_CHECKS: Sequence[Check] = (
+    Check(
+        "cgroup-v1",
+        "cgroup version",
+        "tmpfs, which is v1 (kubelet 1.15 cannot run on v2)",
+        "Set systemd.unified_cgroup_hierarchy=0 on the kernel's command line and reboot.",
+        lambda v: _unless(v.line("cgroups"), "tmpfs"),
+    ),
+    Check(
+        "iptables-legacy",
+        "iptables' backend",
+        "legacy",
+        "Run the deploy again; something set the alternative back to nft.",
+        lambda v: None if "(legacy)" in v.line("iptables") else (v.line("iptables") or "no iptables"),
+    ),
+    Check(
+        "swap-off",
+        "swap",
+        "none",
+        "Run the deploy again; see /proc/swaps, /etc/fstab and zram services.",
+        lambda v: ", ".join(v.lines("swap")) or None,
+    ),
+    Check(
+        "sysctls",
+        "kernel parameters in effect",
+        f"those of {layout.SYSCTL_FILE}",
+        "A later file or a service sets them: grep -r KEY /etc/sysctl* /usr/lib/sysctl.d",
+        _wrong_sysctls,
+    ),
+    Check(
+        "modules",
+        "kernel modules",
+        "all loaded or built in",
+        "journalctl -u systemd-modules-load",
+        lambda v: ", ".join(v.lines("modules")) or None,
+        lambda v: "modules" in v.answers,
+    ),
+    Check(
+        "etcd-health",
+        "etcd commits, asked over TLS with a client certificate",
+        "healthy",
+        "journalctl -u etcd, here and on the other members.",
+        _etcd_health,
+        _is_member,
+    ),
+    Check(
+        "etcd-refuses-strangers",
+        "etcd without a client certificate",
+        "the connection is refused",
+        "client-cert-auth must be true in etcd.yaml; run the deploy again.",
+        lambda v: _unless(v.line("etcd-anonymous"), "refused"),
+        _is_member,
+    ),
+    Check(
+        "etcd-members",
+        "etcd's members",
+        "those of the inventory",
+        "etcdctl member list; members are added and removed by etcdctl before the inventory.",
+        _etcd_members,
+        _is_member,
+    ),
+    Check(
+        "etcd-directory",
+        "who may read etcd's data",
+        "etcd alone (0700)",
+        "Run the deploy again.",
+        lambda v: _unless(v.line("etcd-directory"), "700 etcd"),
+        _is_member,
+    ),
+    Check(
+        "kubelet-version",
+        "the kubelet's version",
+        "the inventory's",
+        "Run the deploy again.",
+        lambda v: _unless(v.line("kubelet"), f"Kubernetes {v.spec.kubernetes_version}"),
+        _is_kubernetes,
+    ),
+    Check(
+        "containerd-version",
+        "containerd's version",
+        "1.6 or 1.7: 2.0 dropped the CRI that kubelet 1.15 speaks",
+        "Install containerd 1.6 or 1.7 and hold the package.",
+        lambda v: None if re.search(r" v?1\.[67]\.", v.line("containerd")) else (v.line("containerd") or "none"),
+        _is_kubernetes,
+    ),
+    Check(
+        "proxy-mode",
+        "how kube-proxy balances, as it says itself",
+        "the inventory's mode",
+        "kubectl -n kube-system logs of kube-proxy here: it falls back in silence when ip_vs is missing.",
+        lambda v: _unless(v.line("proxy-mode"), v.spec.kube_proxy.mode),
+        _is_kubernetes,
+    ),
+    Check(
+        "ipvs-table",
+        "the kernel's IPVS table",
+        "the Services of the API and of DNS with their endpoints, their addresses on kube-ipvs0",
+        "ipvsadm -Ln; kubectl -n kube-system logs of kube-proxy here.",
+        _ipvs_table,
+        _is_ipvs,
+    ),
+    Check(
+        "felix-ready",
+        "Felix's readiness",
+        "HTTP 204 or 200",
+        "kubectl -n kube-system logs of calico-node here.",
+        lambda v: None if v.line("felix") in ("200", "204") else (v.line("felix") or "no answer"),
+        _is_kubernetes,
+    ),
+    Check(
+        "bgp-established",
+        "BGP sessions with every other node",
+        "Established",
+        "TCP 179 between the nodes; kubectl -n kube-system logs of calico-node here and on the peer.",
+        _bgp_sessions,
+        _is_kubernetes,
+    ),
+    Check(
+        "bgp-routes",
+        "routes to the other nodes' pods",
+        "learnt by BIRD, via the node itself, none through a tunnel",
+        "ip route show proto bird; calicoctl get ippool -o wide.",
+        _routes,
+        _is_kubernetes,
+    ),
+    Check(
+        "pod-mtu",
+        "a full-sized ping that must not be fragmented, from a pod to the pods of every other node",
+        "every pod answers",
+        "Compare network.mtu with the MTU of the nodes' interfaces and of everything between them.",
+        _pings,
+        _is_kubernetes,
+    ),
+    Check(
+        "pod-dns",
+        "the API's name, resolved from a pod",
+        "the address of the Service kubernetes",
+        "kubectl -n kube-system get pods -l k8s-app=kube-dns; the Service kube-dns and its endpoints.",
+        lambda v: _unless(v.line("dns"), str(v.spec.network.api_service_address)),
+        _is_kubernetes,
+    ),
+    Check(
+        "pod-service",
+        "the API server, reached from a pod through its Service",
+        "HTTP 200",
+        "kube-proxy's rules here (iptables-save or ipvsadm -Ln).",
+        lambda v: _unless(v.line("service"), "200"),
+        _is_kubernetes,
+    ),
+    Check(
+        "node-service",
+        "the API server, reached from the node through its Service",
+        "HTTP 200",
+        "kube-proxy's rules here (iptables-save or ipvsadm -Ln).",
+        lambda v: _unless(v.line("host-service"), "200"),
+        _is_kubernetes,
+    ),
+)
+
+
+def _json(view: View, question: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads("\n".join(view.lines(question)))
+    except ValueError:
+        return {}
+    return found
+
+
+def _nodes_ready(view: View) -> str | None:
+    ready = {
+        item["metadata"]["name"]
+        for item in _json(view, "nodes").get("items", [])
+        for condition in item["status"].get("conditions", [])
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    }
+    missing = [n.name for n in view.spec.kubernetes_nodes if n.name not in ready]
+    return f"not ready: {', '.join(missing)}" if missing else None
+
+
+def _strangers(view: View) -> str | None:
+    known = {n.name for n in view.spec.kubernetes_nodes}
+    named = {item["metadata"]["name"] for item in _json(view, "nodes").get("items", [])}
+    return f"unknown: {', '.join(sorted(named - known))}" if named - known else None
+
+
+def _dns_replicas(view: View) -> str | None:
+    pods = _json(view, "dns-pods").get("items", [])
+    running = [
+        p["spec"].get("nodeName", "")
+        for p in pods
+        if all(s["ready"] for s in p["status"].get("containerStatuses", [{"ready": False}]))
+        and "deletionTimestamp" not in p["metadata"]
+    ]
+    wanted = view.spec.dns.replicas
+    if len(running) < wanted:
+        return f"{len(running)} of {wanted} replicas are ready"
+    apart = min(wanted, len(view.spec.kubernetes_nodes))
+    return None if len(set(running)) >= apart else f"{len(running)} replicas on {', '.join(sorted(set(running)))}"
+
+
+def _pool(view: View) -> str | None:
+    found = _json(view, "pool").get("spec", {})
+    wanted = {
+        "cidr": str(view.spec.network.pod_cidr),
+        "blockSize": view.spec.network.block_size,
+        "ipipMode": "Never",
+        "vxlanMode": "Never",
+    }
+    wrong = [f"{key} is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value]
+    return ", ".join(wrong) or None
+
+
+def _mesh(view: View) -> str | None:
+    found = _json(view, "bgp").get("spec", {})
+    wanted = {"asNumber": view.spec.network.bgp.as_number, "nodeToNodeMeshEnabled": True}
+    wrong = [f"{key} is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value]
+    return ", ".join(wrong) or None
+
+
+def _tokens(view: View) -> str | None:
+    left = sum(TOKEN_DESCRIPTION in line for line in view.lines("tokens"))
+    return f"{left} token(s) of a run are left" if left else None
+
+
+CLUSTER_CHECKS: Sequence[Check] = (
+    Check(
+        "api-version",
+        "the API server's version",
+        "the inventory's",
+        "Run the deploy again.",
+        lambda v: _unless(
+            _json(v, "version").get("serverVersion", {}).get("gitVersion", ""), v.spec.kubernetes_version
+        ),
+    ),
+    Check(
+        "nodes-ready",
+        "the nodes of the inventory",
+        "Ready",
+        "kubectl describe node NAME; journalctl -u kubelet there.",
+        _nodes_ready,
+    ),
+    Check(
+        "no-strangers",
+        "nodes that the inventory does not name",
+        "none",
+        "Add them to the inventory, or drain and delete them.",
+        _strangers,
+    ),
+    Check(
+        "etcd-from-api",
+        "etcd, as the API server sees it",
+        "ok",
+        "Logs of kube-apiserver; etcd's certificates must name every member.",
+        lambda v: _unless(v.line("etcd-from-api"), "ok"),
+    ),
+    Check(
+        "dns-replicas",
+        "CoreDNS' replicas",
+        "all ready, on different nodes",
+        "kubectl -n kube-system get pods -o wide -l k8s-app=kube-dns; delete one of two that share a node.",
+        _dns_replicas,
+    ),
+    Check(
+        "pool",
+        "Calico's address pool",
+        "the inventory's, without encapsulation",
+        "Run the deploy again; cidr and blockSize of a pool cannot be changed.",
+        _pool,
+    ),
+    Check(
+        "mesh",
+        "Calico's BGP configuration",
+        "the node-to-node mesh of the inventory's AS number",
+        "Run the deploy again.",
+        _mesh,
+    ),
+    Check(
+        "no-tokens",
+        "bootstrap tokens that a run made",
+        "none",
+        "Run the deploy again, or: kubeadm token delete ID.",
+        _tokens,
+    ),
+)

@@ -1,0 +1,42 @@
+"""What was found, for people: a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from groundwork import layout
+from groundwork.checks import Finding
+from groundwork.spec import ClusterSpec
+
+__all__ = ["show"]
+
+
+def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding]) -> None:
+    """One row for each check, then a sentence for each that failed, and what could not be proven at all."""
+    table = Table(title=f"cluster {spec.name}: what was verified")
+    for column in ("check", "what", "holds on", "fails on"):
+        table.add_column(column, overflow="fold")
+    for check in dict.fromkeys(f.check for f in findings):
+        of_check = [f for f in findings if f.check == check]
+        table.add_row(
+            check.id,
+            f"{check.asks}: {check.expected}",
+            " ".join(f.node for f in of_check if f.passed),
+            " ".join(f"[bold red]{f.node}[/]" for f in of_check if not f.passed),
+        )
+    console.print(table)
+    for finding in findings:
+        if not finding.passed:
+            console.print(f"[bold red]{finding.check.id}[/] {escape(finding.sentence())}", soft_wrap=True)
+    if shared := [n.name for n in spec.nodes if n.shared_kernel]:
+        console.print(
+            f"not proven: {', '.join(shared)} share their host's kernel, so its modules, its own sysctls and IPVS "
+            "were not asked about there",
+            soft_wrap=True,
+        )
+    first = spec.first_control_plane
+    console.print(f"kubeconfig: {layout.ADMIN_KUBECONFIG} on {first.name} ({first.address}), root only")
