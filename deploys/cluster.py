@@ -12,7 +12,7 @@ from deploys.etcd import etcd
 from deploys.kernel import kernel
 from deploys.runtime import runtime
 from deploys.storage import storage
-from deploys.verification import verification
+from deploys.verification import probe_pods, verification
 from deploys.workers import workers
 
 kernel()
@@ -21,6 +21,7 @@ runtime()
 etcd()
 control_plane()
 workers()
+probe_pods()
 calico()
 dns()
 verification()

@@ -15,11 +15,6 @@ def dns() -> None:
     cluster, node = cluster_of(host), node_of(host)
     if node != cluster.first_control_plane:
         return
-    objects.patched(
-        name="CoreDNS has its replicas apart",
-        target=model.DEPLOYMENT,
-        patch=model.deployment_patch(cluster),
-    )
-    objects.patched(name="kube-system is known by a label", target=model.NAMESPACE, patch=model.namespace_patch())
+    objects.patched(name="CoreDNS has its replicas apart, kube-system a label", patches=model.patches(cluster))
     objects.applied(name="CoreDNS has a disruption budget", objects=model.objects())
     objects.rolled_out(name="CoreDNS runs", workloads=["deployment/coredns"])

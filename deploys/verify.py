@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from deploys.verification import verification
+from deploys.verification import probe_pods, verification
 
+probe_pods()
 verification()

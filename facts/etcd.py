@@ -13,6 +13,8 @@ from groundwork.etcd import etcdctl
 
 __all__ = ["Certificates", "MemberCertificates", "MemberHealth"]
 
+_WEEK_S = 7 * 24 * 3600
+
 CERTIFICATES = ("server", "peer", "healthcheck-client")
 
 
@@ -36,14 +38,13 @@ class MemberCertificates(FactBase[Certificates]):
         return Certificates()
 
     def command(self) -> str:
+        listed = " ".join(f"{name}.crt" for name in CERTIFICATES)
         return (
             f"cd {layout.ETCD_PKI} 2>/dev/null || exit 0; "
             "openssl x509 -in ca.crt -noout -fingerprint -sha256 2>/dev/null; "
-            f"for c in {' '.join(CERTIFICATES)}; do "
-            'echo "##$c"; '
-            "openssl verify -CAfile ca.crt $c.crt 2>/dev/null | grep -q OK && [ -s $c.key ] && "
-            "openssl x509 -in $c.crt -noout -checkend 604800 >/dev/null && echo fits; "
-            "openssl x509 -in $c.crt -noout -ext subjectAltName 2>/dev/null; done; true"
+            f"openssl verify -CAfile ca.crt {listed} 2>/dev/null; "
+            f'for c in {" ".join(CERTIFICATES)}; do echo "##$c"; [ -s $c.key ] && '
+            f"openssl x509 -in $c.crt -noout -checkend {_WEEK_S} -ext subjectAltName 2>/dev/null; done; true"
         )
 
     def process(self, output: list[str]) -> Certificates:
@@ -93,16 +94,18 @@ def _fingerprint(lines: Iterable[str]) -> str | None:
 
 def _parse(lines: list[str]) -> Certificates:
     names: dict[str, set[str]] = {}
-    fitting, section = set(), ""
+    issued, lasting, section = set(), set(), ""
     for line in lines:
         if line.startswith("##"):
             section = line[2:]
-        elif line == "fits":
-            fitting.add(section)
+        elif line.endswith(".crt: OK"):
+            issued.add(line.removesuffix(".crt: OK"))
+        elif "will not expire" in line:
+            lasting.add(section)
         elif section:
             names.setdefault(section, set()).update(re.findall(r"(?:DNS|IP Address):([^,\s]+)", line))
     return Certificates(
         authority=_fingerprint(lines),
         names=frozenset(names.get("server", set()) & names.get("peer", set())),
-        complete=fitting == set(CERTIFICATES),
+        complete=issued & lasting == set(CERTIFICATES),
     )

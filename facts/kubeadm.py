@@ -45,8 +45,8 @@ class ControlPlaneFact(FactBase[ControlPlane]):
             f"[ -s {manifests}/$m.yaml ] && echo manifest $m; done; "
             f"if [ -s {manifests}/kube-apiserver.yaml ] && [ -s {layout.ADMIN_KUBECONFIG} ]; then "
             f"end=$(($(date +%s) + {timeout})); "
-            f'until [ "$({healthy})" = ok ] || [ $(date +%s) -ge $end ]; do sleep 1; done; '
-            f'if [ "$({healthy})" = ok ]; then echo answers; '
+            f'while said=$({healthy}); [ "$said" != ok ] && [ $(date +%s) -lt $end ]; do sleep 1; done; '
+            f'if [ "$said" = ok ]; then echo answers; '
             f"{kubectl('get -n kube-system cm/kubeadm-config cm/kubelet-config-1.15 ds/kube-proxy')} "
             "deploy/coredns -o name --ignore-not-found; "
             f"{kubectl('get -n kube-public cm/cluster-info -o name --ignore-not-found')}; "

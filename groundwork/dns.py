@@ -5,22 +5,13 @@ from __future__ import annotations
 from groundwork.objects import Object, part_of
 from groundwork.spec import ClusterSpec
 
-__all__ = ["DEPLOYMENT", "NAMESPACE", "deployment_patch", "namespace_patch", "objects"]
-
-DEPLOYMENT: Object = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "coredns", "namespace": "kube-system"},
-}
-"""What kubeadm makes; patched, so that the rest of it stays kubeadm's to upgrade."""
-
-NAMESPACE: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}}
+__all__ = ["objects", "patches"]
 
 _PODS = {"k8s-app": "kube-dns"}
 
 
-def deployment_patch(spec: ClusterSpec) -> Object:
-    """Replicas on different nodes. Preferred, not required: a rolling update needs room for one pod more."""
+def patches(spec: ClusterSpec) -> list[Object]:
+    """What is changed of what kubeadm made; the rest of it stays kubeadm's to upgrade."""
     apart = {
         "weight": 100,
         "podAffinityTerm": {
@@ -28,13 +19,22 @@ def deployment_patch(spec: ClusterSpec) -> Object:
             "topologyKey": "kubernetes.io/hostname",
         },
     }
+    # Preferred, not required: a rolling update needs room for one pod more.
     affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [apart]}}
-    return {"spec": {"replicas": spec.dns.replicas, "template": {"spec": {"affinity": affinity}}}}
-
-
-def namespace_patch() -> Object:
-    """Kubernetes 1.15 labels no namespace by its name; policies that let DNS through select by it."""
-    return {"metadata": {"labels": {"name": "kube-system"}}}
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "coredns", "namespace": "kube-system"},
+            "spec": {"replicas": spec.dns.replicas, "template": {"spec": {"affinity": affinity}}},
+        },
+        # Kubernetes 1.15 labels no namespace by its name; policies that let DNS through select by it.
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": "kube-system", "labels": {"name": "kube-system"}},
+        },
+    ]
 
 
 def objects() -> list[Object]:

@@ -15,7 +15,15 @@ from groundwork.kubeadm import TOKEN_DESCRIPTION, kubectl
 from groundwork.objects import MANAGED_BY, Object
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["CLUSTER_CHECKS", "NODE_CHECKS", "PROBE", "cluster_questions", "node_questions", "probe_pods"]
+__all__ = [
+    "CLUSTER_CHECKS",
+    "NODE_CHECKS",
+    "PROBE",
+    "cluster_questions",
+    "node_questions",
+    "pod_questions",
+    "probe_pods",
+]
 
 PROBE = "groundwork-probe"
 """The DaemonSet whose pods' network namespaces are entered from their nodes, with the nodes' own tools."""
@@ -54,8 +62,8 @@ def probe_pods(spec: ClusterSpec) -> Object:
     }
 
 
-def node_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dict[str, str]:
-    """The questions to one node, in shell; `pods` are the probe pods' addresses by node."""
+def node_questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
+    """The questions to one node itself, in shell."""
     questions = {
         "cgroups": "stat -fc %T /sys/fs/cgroup",
         "iptables": "iptables --version",
@@ -67,7 +75,7 @@ def node_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> di
     if node in spec.etcd_members:
         questions |= _etcd_questions(node)
     if node in spec.kubernetes_nodes:
-        questions |= _kubernetes_questions(spec, node, pods)
+        questions |= _kubernetes_questions(spec)
     return questions
 
 
@@ -82,12 +90,25 @@ def _etcd_questions(node: Node) -> dict[str, str]:
     }
 
 
-def _kubernetes_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dict[str, str]:
+def pod_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dict[str, str]:
+    """The questions to the probe pod of a node; `pods` are the probe pods' addresses by node."""
     in_pod = _in_pod(pods.get(node.name, "none"))
     size = spec.network.mtu - _ICMP_OVERHEAD
     others = [pods[n.name] for n in spec.kubernetes_nodes if n != node and n.name in pods]
     api, dns = spec.network.api_service_address, spec.network.dns_service_address
     name = f"kubernetes.default.svc.{spec.network.dns_domain}"
+    return {
+        "pings": "; ".join(
+            f"{in_pod} ping -q -c 1 -W 2 -M do -s {size} {pod} >/dev/null && echo {pod}" for pod in others
+        )
+        or "true",
+        "dns": f"{in_pod} dig +short +time=2 +tries=3 {name} @{dns}",
+        "service": f"{in_pod} curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
+    }
+
+
+def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
+    api = spec.network.api_service_address
     peers = len(spec.kubernetes_nodes) - 1
     return {
         "kubelet": f"{layout.BIN}/kubelet --version",
@@ -99,13 +120,6 @@ def _kubernetes_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]
         f"do n=$((n+1)); sleep 1; done; {_BIRD}",
         "routes": "ip -4 route show proto bird; ip -4 route | grep -E 'dev (tunl0|vxlan)'",
         "links": "ip -o link show type ipip; ip -o link show type vxlan",
-        "pod": f"{in_pod} true && echo entered",
-        "pings": "; ".join(
-            f"{in_pod} ping -q -c 1 -W 2 -M do -s {size} {pod} >/dev/null && echo {pod}" for pod in others
-        )
-        or "true",
-        "dns": f"{in_pod} dig +short +time=2 +tries=3 {name} @{dns}",
-        "service": f"{in_pod} curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
         "host-service": f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
         "ipvs": "ipvsadm -Ln; ip -br addr show kube-ipvs0",
     }
@@ -128,14 +142,13 @@ def _in_pod(address: str) -> str:
 def cluster_questions() -> dict[str, str]:
     """The questions to the first control-plane node about the cluster as a whole."""
     get = kubectl("--request-timeout=10s")
+    resources = "nodes,ippools.crd.projectcalico.org,bgpconfigurations.crd.projectcalico.org"
     return {
-        "version": f"{get} version -o json",
-        "nodes": f"{get} get nodes -o json",
-        "dns-pods": f"{get} -n kube-system get pods -l k8s-app=kube-dns -o json",
-        "pool": f"{get} get ippools.crd.projectcalico.org {calico.POOL} -o json",
-        "bgp": f"{get} get bgpconfigurations.crd.projectcalico.org default -o json",
-        "tokens": f"{layout.BIN}/kubeadm token list --kubeconfig {layout.ADMIN_KUBECONFIG}",
+        "version": f"{get} get --raw /version",
         "etcd-from-api": f"{get} get --raw /healthz/etcd",
+        "objects": f"{get} get {resources} -o json",
+        "dns-pods": f"{get} -n kube-system get pods -l k8s-app=kube-dns -o json",
+        "tokens": f"{layout.BIN}/kubeadm token list --kubeconfig {layout.ADMIN_KUBECONFIG}",
     }
 
 
@@ -384,10 +397,20 @@ def _json(view: View, question: str) -> dict[str, Any]:
     return found
 
 
+def _objects(view: View, kind: str) -> list[dict[str, Any]]:
+    return [item for item in _json(view, "objects").get("items", []) if item["kind"] == kind]
+
+
+def _named(view: View, kind: str, name: str) -> dict[str, Any]:
+    """The spec of an object; empty when there is none."""
+    found = [item["spec"] for item in _objects(view, kind) if item["metadata"]["name"] == name]
+    return found[0] if found else {}
+
+
 def _nodes_ready(view: View) -> str | None:
     ready = {
         item["metadata"]["name"]
-        for item in _json(view, "nodes").get("items", [])
+        for item in _objects(view, "Node")
         for condition in item["status"].get("conditions", [])
         if condition["type"] == "Ready" and condition["status"] == "True"
     }
@@ -397,7 +420,7 @@ def _nodes_ready(view: View) -> str | None:
 
 def _strangers(view: View) -> str | None:
     known = {n.name for n in view.spec.kubernetes_nodes}
-    named = {item["metadata"]["name"] for item in _json(view, "nodes").get("items", [])}
+    named = {item["metadata"]["name"] for item in _objects(view, "Node")}
     return f"unknown: {', '.join(sorted(named - known))}" if named - known else None
 
 
@@ -417,7 +440,7 @@ def _dns_replicas(view: View) -> str | None:
 
 
 def _pool(view: View) -> str | None:
-    found = _json(view, "pool").get("spec", {})
+    found = _named(view, "IPPool", calico.POOL)
     wanted = {
         "cidr": str(view.spec.network.pod_cidr),
         "blockSize": view.spec.network.block_size,
@@ -429,7 +452,7 @@ def _pool(view: View) -> str | None:
 
 
 def _mesh(view: View) -> str | None:
-    found = _json(view, "bgp").get("spec", {})
+    found = _named(view, "BGPConfiguration", "default")
     wanted = {"asNumber": view.spec.network.bgp.as_number, "nodeToNodeMeshEnabled": True}
     wrong = [f"{key} is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value]
     return ", ".join(wrong) or None
@@ -446,9 +469,7 @@ CLUSTER_CHECKS: Sequence[Check] = (
         "the API server's version",
         "the inventory's",
         "Run the deploy again.",
-        lambda v: _unless(
-            _json(v, "version").get("serverVersion", {}).get("gitVersion", ""), v.spec.kubernetes_version
-        ),
+        lambda v: _unless(_json(v, "version").get("gitVersion", ""), v.spec.kubernetes_version),
     ),
     Check(
         "nodes-ready",

@@ -20,31 +20,29 @@ _DEFINITION = "CustomResourceDefinition"
 @operation()
 def applied(*, objects: Sequence[Object]) -> Generator[StringCommand, None, None]:
     """Each object is in the cluster as given. Definitions of resources come first, and are waited for."""
-    definitions = [o for o in objects if o["kind"] == _DEFINITION]
-    others = [o for o in objects if o["kind"] != _DEFINITION]
-    drifting = _drifting(definitions)
-    if drifting:
-        yield StringCommand(kubectl("apply -f -"), _stdin=dump(drifting))
+    drifting = _drifting(objects)
+    definitions = [o for o in drifting if o["kind"] == _DEFINITION]
+    if definitions:
+        yield StringCommand(kubectl("apply -f -"), _stdin=dump(definitions))
         yield StringCommand(
-            kubectl("wait --for=condition=established --timeout=60s -f - >/dev/null"), _stdin=dump(drifting)
+            kubectl("wait --for=condition=established --timeout=60s -f - >/dev/null"), _stdin=dump(definitions)
         )
-    drifting = _drifting(others)
-    if drifting:
-        yield StringCommand(kubectl("apply -f -"), _stdin=dump(drifting))
+    if others := [o for o in drifting if o["kind"] != _DEFINITION]:
+        yield StringCommand(kubectl("apply -f -"), _stdin=dump(others))
 
 
 @operation()
-def patched(*, target: Object, patch: Object) -> Generator[StringCommand, None, None]:
-    """An object that somebody else made (kubeadm) has the fields of `patch`; the rest of it is theirs."""
-    live = host.get_fact(LiveObjects, _stdin=dump([target]))
-    if live and contained(patch, live[0]):
-        host.noop("the object is as wanted")
-        return
-    kind, namespace, name = identity(target)
-    where = f"-n {namespace} " if namespace else ""
-    yield StringCommand(
-        kubectl(f'{where}patch {kind.lower()} {name} --type=strategic -p "$(cat)"'), _stdin=json.dumps(patch)
-    )
+def patched(*, patches: Sequence[Object]) -> Generator[StringCommand, None, None]:
+    """Objects that somebody else made (kubeadm) have the fields of `patches`; the rest of them is theirs."""
+    live = {identity(o): o for o in host.get_fact(LiveObjects, _stdin=dump(patches))}
+    for patch in patches:
+        if not contained(patch, live.get(identity(patch), {})):
+            kind, namespace, name = identity(patch)
+            where = f"-n {namespace} " if namespace else ""
+            yield StringCommand(
+                kubectl(f'{where}patch {kind.lower()} {name} --type=strategic -p "$(cat)"'),
+                _stdin=json.dumps(patch),
+            )
 
 
 @operation()
@@ -59,8 +57,7 @@ def rolled_out(*, workloads: Sequence[str], timeout: int = 300) -> Generator[Str
 
 
 def _drifting(objects: Sequence[Object]) -> list[Object]:
-    if not objects:
-        return []
+    # kubectl answers nothing at all while one of the definitions is missing: then everything is applied.
     live = {identity(o): o for o in host.get_fact(LiveObjects, _stdin=dump(objects))}
     differing = [(o, drift(o, live.get(identity(o)))) for o in objects]
     for obj, where in differing:

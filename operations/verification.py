@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,15 @@ from groundwork.objects import dump
 from groundwork.spec import ClusterSpec, Node
 from operations.commands import run_on
 
-__all__ = ["cluster_asked", "judged", "node_asked", "probe_pods_removed", "probe_pods_running"]
+__all__ = [
+    "cluster_asked",
+    "judged",
+    "node_asked",
+    "pod_asked",
+    "probe_pods_ready",
+    "probe_pods_removed",
+    "probe_pods_started",
+]
 
 _ROLLOUT_S = 120
 
@@ -43,20 +51,23 @@ def _evidence() -> _Evidence:
 
 
 @operation()
-def probe_pods_running(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
-    """A probe pod runs on every Kubernetes node. They are no change: they are gone when the run ends."""
+def probe_pods_started(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
+    """A probe pod starts on every Kubernetes node. They are no change: they are gone when the run ends."""
+    if state.is_executing:
+        run_on(host, kubectl("apply -f -"), stdin=dump([proofs.probe_pods(spec)]))
+    yield from ()
+
+
+@operation()
+def probe_pods_ready() -> Generator[StringCommand, None, None]:
+    """The probe pods' addresses are known, as far as they came up."""
     if state.is_executing:
         rollout = f"-n kube-system rollout status daemonset/{proofs.PROBE} --timeout={_ROLLOUT_S}s"
         listed = (
             f"-n kube-system get pods -l k8s-app={proofs.PROBE} -o jsonpath='{{range .items[*]}}"
             '{.spec.nodeName} {.status.podIP} {.metadata.deletionTimestamp}{"\\n"}{end}\''
         )
-        answer = run_on(
-            host,
-            f"{kubectl('apply -f -')} >/dev/null && {{ {kubectl(rollout)} >/dev/null 2>&1; {kubectl(listed)}; }}",
-            stdin=dump([proofs.probe_pods(spec)]),
-        )
-        words = [line.split() for line in answer.splitlines()]
+        words = [line.split() for line in run_on(host, f"{kubectl(rollout)} >&2; {kubectl(listed)}").splitlines()]
         # A third word is the time at which a pod of an earlier run was deleted.
         _evidence().pods = {w[0]: w[1] for w in words if len(w) == 2}
     yield from ()
@@ -64,11 +75,23 @@ def probe_pods_running(*, spec: ClusterSpec) -> Generator[StringCommand, None, N
 
 @operation()
 def node_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
-    """The node has answered all questions that its proofs need."""
+    """The node has answered what its proofs need to know of itself."""
     if state.is_executing:
-        questions = proofs.node_questions(spec, node, _evidence().pods)
-        _evidence().nodes[node.name] = host.get_fact(AnswersFact, questions=questions)
+        _ask(node, proofs.node_questions(spec, node))
     yield from ()
+
+
+@operation()
+def pod_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
+    """The node's probe pod has answered what only a pod can tell."""
+    if state.is_executing:
+        _ask(node, proofs.pod_questions(spec, node, _evidence().pods))
+    yield from ()
+
+
+def _ask(node: Node, questions: Mapping[str, str]) -> None:
+    answers = host.get_fact(AnswersFact, questions=questions)
+    _evidence().nodes[node.name] = {**_evidence().nodes.get(node.name, {}), **answers}
 
 
 @operation()
