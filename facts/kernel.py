@@ -43,7 +43,7 @@ class KernelFact(FactBase[Kernel]):
         return (
             f"for m in {names}; do [ -d /sys/module/$m ] || "
             'grep -qs "/$m.ko" /lib/modules/$(uname -r)/modules.builtin || echo "absent $m"; done; '
-            f'for s in {keys}; do v=$(sysctl -n $s 2>/dev/null) && echo "sysctl $s $v"; done; '
+            f"sysctl -e {keys} 2>/dev/null | sed 's/^/sysctl /; s/ = / /'; "
             "tail -n +2 /proc/swaps | sed 's/^/swap /'; "
             "grep -E '^[^#]+[[:space:]]swap[[:space:]]' /etc/fstab 2>/dev/null | sed 's/^/fstab /'; "
             f'for t in {" ".join(LEGACY_TOOLS)}; do echo "alternative $t $(readlink -f /usr/sbin/$t)"; done; true'

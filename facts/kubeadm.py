@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyinfra.api import FactBase
 
 from groundwork import layout
-from groundwork.kubeadm import kubectl
+from groundwork.kubeadm import api_get, kubectl
 
 __all__ = ["BootstrapTokens", "ControlPlane", "ControlPlaneFact", "Membership", "MembershipFact"]
 
@@ -39,18 +39,26 @@ class ControlPlaneFact(FactBase[ControlPlane]):
 
     def command(self, timeout: int) -> str:
         manifests = layout.KUBERNETES / "manifests"
-        healthy = kubectl("get --raw /healthz --request-timeout=5s 2>/dev/null")
+        system = "/api/v1/namespaces/kube-system/configmaps"
+        apps = "/apis/apps/v1/namespaces/kube-system"
+        evidence = {
+            "configmap/kubeadm-config": f"{system}/kubeadm-config",
+            "configmap/kubelet-config-1.15": f"{system}/kubelet-config-1.15",
+            "configmap/cluster-info": "/api/v1/namespaces/kube-public/configmaps/cluster-info",
+            "daemonset/kube-proxy": f"{apps}/daemonsets/kube-proxy",
+            "deployment/coredns": f"{apps}/deployments/coredns",
+        }
+        masters = "/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fmaster"
         return (
             f"for m in {' '.join(CONTROL_PLANE_PODS)}; do "
             f"[ -s {manifests}/$m.yaml ] && echo manifest $m; done; "
             f"if [ -s {manifests}/kube-apiserver.yaml ] && [ -s {layout.ADMIN_KUBECONFIG} ]; then "
             f"end=$(($(date +%s) + {timeout})); "
-            f'while said=$({healthy}); [ "$said" != ok ] && [ $(date +%s) -lt $end ]; do sleep 1; done; '
-            f'if [ "$said" = ok ]; then echo answers; '
-            f"{kubectl('get -n kube-system cm/kubeadm-config cm/kubelet-config-1.15 ds/kube-proxy')} "
-            "deploy/coredns -o name --ignore-not-found; "
-            f"{kubectl('get -n kube-public cm/cluster-info -o name --ignore-not-found')}; "
-            f"{kubectl('get nodes -l node-role.kubernetes.io/master= -o name')}; fi; fi; "
+            f"while said=$({api_get('/healthz')}); "
+            '[ "$said" != ok ] && [ $(date +%s) -lt $end ]; do sleep 1; done; '
+            'if [ "$said" = ok ]; then echo answers; '
+            + "".join(f"{api_get(path)} >/dev/null && echo {name}; " for name, path in evidence.items())
+            + rf"{api_get(masters)} | sed -n 's|.*\"kubernetes.io/hostname\": \"\(.*\)\".*|node/\1|p'; fi; fi; "
             f"echo '##document'; cat {layout.KUBEADM_DOCUMENT} 2>/dev/null; true"
         )
 
@@ -123,11 +131,10 @@ class BootstrapTokens(FactBase[tuple[str, ...]]):
 def _parse_control_plane(lines: list[str]) -> ControlPlane:
     cut = lines.index("##document") if "##document" in lines else len(lines)
     manifests = {line.split()[1] for line in lines[:cut] if line.startswith("manifest ")}
-    named = [line.split("/", 1) for line in lines[:cut] if "/" in line]
     return ControlPlane(
         manifests=frozenset(manifests),
         answers="answers" in lines[:cut],
-        objects=frozenset(f"{kind.split('.')[0]}/{name}" for kind, name in named),
+        objects=frozenset(line for line in lines[:cut] if "/" in line),
         document="".join(f"{line}\n" for line in lines[cut + 1 :]),
     )
 

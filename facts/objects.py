@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pyinfra.api import FactBase
 
 from groundwork import layout
-from groundwork.kubeadm import kubectl
+from groundwork.kubeadm import api_get, kubectl
 
-__all__ = ["LiveObjects", "RolloutStatus"]
+__all__ = ["LiveObjects", "RolloutStatus", "Workloads"]
 
 
 class LiveObjects(FactBase[list[dict[str, Any]]]):
@@ -27,6 +28,21 @@ class LiveObjects(FactBase[list[dict[str, Any]]]):
 
     def process(self, output: list[str]) -> list[dict[str, Any]]:
         return _parse(output)
+
+
+class Workloads(FactBase[list[dict[str, Any]]]):
+    """The live DaemonSets and Deployments at `paths` of the API, as far as they exist."""
+
+    @staticmethod
+    def default() -> list[dict[str, Any]]:
+        return []
+
+    def command(self, paths: Iterable[str]) -> str:
+        return "; ".join(f"{api_get(path)} 2>/dev/null; echo '##'" for path in paths) + "; true"
+
+    def process(self, output: list[str]) -> list[dict[str, Any]]:
+        texts = "\n".join(output).split("##")
+        return [json.loads(text) for text in texts if text.strip()]
 
 
 class RolloutStatus(FactBase[str]):

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import yaml
-
-__all__ = ["MANAGED_BY", "Object", "drift", "dump", "identity", "part_of"]
+__all__ = ["MANAGED_BY", "Object", "drift", "dump", "identity", "part_of", "rolled"]
 
 Object = dict[str, Any]
 
@@ -47,9 +45,21 @@ def contained(desired: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     return not any(_contradictions(desired, live, ""))
 
 
+def rolled(workload: Mapping[str, Any]) -> bool:
+    """Whether a live DaemonSet or Deployment runs as declared, on every node or in every replica."""
+    spec, status = workload["spec"], workload.get("status", {})
+    if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
+        return False
+    if workload["kind"] == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        return bool(wanted) and wanted == status.get("updatedNumberScheduled") == status.get("numberAvailable")
+    wanted, states = spec["replicas"], ("replicas", "updatedReplicas", "availableReplicas")
+    return all(status.get(name, 0) == wanted for name in states)
+
+
 def dump(objects: Iterable[Object]) -> str:
-    """The objects as YAML documents."""
-    return yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True, width=1000)
+    """The objects as one List for kubectl. JSON, since YAML takes Python far longer to write."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
 
 
 def _labelled(obj: Object, labels: Mapping[str, str]) -> Object:

@@ -11,7 +11,7 @@ from typing import Any
 from groundwork import calico, kernel, layout
 from groundwork.checks import Check, View
 from groundwork.etcd import client_url, etcdctl
-from groundwork.kubeadm import TOKEN_DESCRIPTION, kubectl
+from groundwork.kubeadm import TOKEN_DESCRIPTION, api_get
 from groundwork.objects import MANAGED_BY, Object
 from groundwork.spec import ClusterSpec, Node
 
@@ -68,7 +68,7 @@ def node_questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
         "cgroups": "stat -fc %T /sys/fs/cgroup",
         "iptables": "iptables --version",
         "swap": "tail -n +2 /proc/swaps",
-        "sysctls": f"for s in {' '.join(s.key for s in kernel.sysctls(node))}; do echo $s $(sysctl -n $s); done",
+        "sysctls": f"sysctl -e {' '.join(s.key for s in kernel.sysctls(node))}",
     }
     if modules := kernel.modules(spec, node):
         questions["modules"] = f"for m in {' '.join(modules)}; do [ -d /sys/module/$m ] || echo $m; done"
@@ -111,8 +111,6 @@ def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
     api = spec.network.api_service_address
     peers = len(spec.kubernetes_nodes) - 1
     return {
-        "kubelet": f"{layout.BIN}/kubelet --version",
-        "containerd": "containerd --version",
         "proxy-mode": f"curl -s --max-time 5 http://127.0.0.1:{layout.KUBE_PROXY_METRICS_PORT}/proxyMode",
         "felix": "curl -s --max-time 5 -o /dev/null -w '%{http_code}' "
         f"http://127.0.0.1:{layout.FELIX_HEALTH_PORT}/readiness",
@@ -141,13 +139,14 @@ def _in_pod(address: str) -> str:
 
 def cluster_questions() -> dict[str, str]:
     """The questions to the first control-plane node about the cluster as a whole."""
-    get = kubectl("--request-timeout=10s")
-    resources = "nodes,ippools.crd.projectcalico.org,bgpconfigurations.crd.projectcalico.org"
+    group = "/apis/crd.projectcalico.org/v1"
     return {
-        "version": f"{get} get --raw /version",
-        "etcd-from-api": f"{get} get --raw /healthz/etcd",
-        "objects": f"{get} get {resources} -o json",
-        "dns-pods": f"{get} -n kube-system get pods -l k8s-app=kube-dns -o json",
+        "version": api_get("/version"),
+        "etcd-from-api": api_get("/healthz/etcd"),
+        "nodes": api_get("/api/v1/nodes"),
+        "dns-pods": api_get("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"),
+        "pool": api_get(f"{group}/ippools/{calico.POOL}"),
+        "bgp": api_get(f"{group}/bgpconfigurations/default"),
         "tokens": f"{layout.BIN}/kubeadm token list --kubeconfig {layout.ADMIN_KUBECONFIG}",
     }
 
@@ -169,7 +168,9 @@ def _unless(value: str, wanted: str) -> str | None:
 
 
 def _wrong_sysctls(view: View) -> str | None:
-    found = {line.split(" ", 1)[0]: line.partition(" ")[2].replace("\t", " ") for line in view.lines("sysctls")}
+    found = {
+        key: value.replace("\t", " ") for key, _, value in (s.partition(" = ") for s in view.lines("sysctls"))
+    }
     wrong = [f"{s.key} = {found.get(s.key)}" for s in kernel.sysctls(view.node) if found.get(s.key) != s.value]
     return ", ".join(wrong) or None
 
@@ -299,22 +300,6 @@ NODE_CHECKS: Sequence[Check] = (
         _is_member,
     ),
     Check(
-        "kubelet-version",
-        "the kubelet's version",
-        "the inventory's",
-        "Run the deploy again.",
-        lambda v: _unless(v.line("kubelet"), f"Kubernetes {v.spec.kubernetes_version}"),
-        _is_kubernetes,
-    ),
-    Check(
-        "containerd-version",
-        "containerd's version",
-        "1.6 or 1.7: 2.0 dropped the CRI that kubelet 1.15 speaks",
-        "Install containerd 1.6 or 1.7 and hold the package.",
-        lambda v: None if re.search(r" v?1\.[67]\.", v.line("containerd")) else (v.line("containerd") or "none"),
-        _is_kubernetes,
-    ),
-    Check(
         "proxy-mode",
         "how kube-proxy balances, as it says itself",
         "the inventory's mode",
@@ -397,20 +382,15 @@ def _json(view: View, question: str) -> dict[str, Any]:
     return found
 
 
-def _objects(view: View, kind: str) -> list[dict[str, Any]]:
-    return [item for item in _json(view, "objects").get("items", []) if item["kind"] == kind]
-
-
-def _named(view: View, kind: str, name: str) -> dict[str, Any]:
-    """The spec of an object; empty when there is none."""
-    found = [item["spec"] for item in _objects(view, kind) if item["metadata"]["name"] == name]
-    return found[0] if found else {}
+def _nodes(view: View) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _json(view, "nodes").get("items", [])
+    return found
 
 
 def _nodes_ready(view: View) -> str | None:
     ready = {
         item["metadata"]["name"]
-        for item in _objects(view, "Node")
+        for item in _nodes(view)
         for condition in item["status"].get("conditions", [])
         if condition["type"] == "Ready" and condition["status"] == "True"
     }
@@ -418,9 +398,21 @@ def _nodes_ready(view: View) -> str | None:
     return f"not ready: {', '.join(missing)}" if missing else None
 
 
+def _kubelets(view: View) -> str | None:
+    wanted = view.spec.kubernetes_version
+    info = {n["metadata"]["name"]: n["status"]["nodeInfo"]["kubeletVersion"] for n in _nodes(view)}
+    return ", ".join(f"{name} runs {version}" for name, version in info.items() if version != wanted) or None
+
+
+def _runtimes(view: View) -> str | None:
+    info = {n["metadata"]["name"]: n["status"]["nodeInfo"]["containerRuntimeVersion"] for n in _nodes(view)}
+    wrong = [f"{name} runs {v}" for name, v in info.items() if not re.match(r"containerd://v?1\.[67]\.", v)]
+    return ", ".join(wrong) or None
+
+
 def _strangers(view: View) -> str | None:
     known = {n.name for n in view.spec.kubernetes_nodes}
-    named = {item["metadata"]["name"] for item in _objects(view, "Node")}
+    named = {item["metadata"]["name"] for item in _nodes(view)}
     return f"unknown: {', '.join(sorted(named - known))}" if named - known else None
 
 
@@ -440,7 +432,7 @@ def _dns_replicas(view: View) -> str | None:
 
 
 def _pool(view: View) -> str | None:
-    found = _named(view, "IPPool", calico.POOL)
+    found = _json(view, "pool").get("spec", {})
     wanted = {
         "cidr": str(view.spec.network.pod_cidr),
         "blockSize": view.spec.network.block_size,
@@ -452,7 +444,7 @@ def _pool(view: View) -> str | None:
 
 
 def _mesh(view: View) -> str | None:
-    found = _named(view, "BGPConfiguration", "default")
+    found = _json(view, "bgp").get("spec", {})
     wanted = {"asNumber": view.spec.network.bgp.as_number, "nodeToNodeMeshEnabled": True}
     wrong = [f"{key} is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value]
     return ", ".join(wrong) or None
@@ -477,6 +469,20 @@ CLUSTER_CHECKS: Sequence[Check] = (
         "Ready",
         "kubectl describe node NAME; journalctl -u kubelet there.",
         _nodes_ready,
+    ),
+    Check(
+        "kubelet-versions",
+        "the kubelets' versions",
+        "the inventory's",
+        "Run the deploy again.",
+        _kubelets,
+    ),
+    Check(
+        "runtime-versions",
+        "the container runtimes",
+        "containerd 1.6 or 1.7: 2.0 dropped the CRI that kubelet 1.15 speaks",
+        "Install containerd 1.6 or 1.7 and hold the package.",
+        _runtimes,
     ),
     Check(
         "no-strangers",

@@ -8,9 +8,9 @@ from collections.abc import Generator, Sequence
 from pyinfra import host, state
 from pyinfra.api import OperationError, StringCommand, operation
 
-from facts.objects import LiveObjects, RolloutStatus
+from facts.objects import LiveObjects, RolloutStatus, Workloads
 from groundwork.kubeadm import kubectl
-from groundwork.objects import Object, contained, drift, dump, identity
+from groundwork.objects import Object, contained, drift, dump, identity, rolled
 
 __all__ = ["applied", "patched", "rolled_out"]
 
@@ -49,6 +49,10 @@ def patched(*, patches: Sequence[Object]) -> Generator[StringCommand, None, None
 def rolled_out(*, workloads: Sequence[str], timeout: int = 300) -> Generator[StringCommand, None, None]:
     """Each of `workloads` (`daemonset/NAME` in kube-system) runs as declared, within `timeout` s."""
     if state.is_executing:
+        paths = ["/apis/apps/v1/namespaces/kube-system/{}s/{}".format(*w.split("/")) for w in workloads]
+        live = host.get_fact(Workloads, paths=paths)
+        if len(live) == len(workloads) and all(rolled(o) for o in live):
+            return
         for workload in workloads:
             answer = host.get_fact(RolloutStatus, workload=workload, namespace="kube-system", timeout=timeout)
             if answer != "complete":
