@@ -10,11 +10,13 @@ from deploys.control_plane import control_plane
 from deploys.dns import dns
 from deploys.etcd import etcd
 from deploys.kernel import kernel
+from deploys.preflight import preflight
 from deploys.runtime import runtime
 from deploys.storage import storage
 from deploys.verification import probe_pods, verification
 from deploys.workers import workers
 
+preflight()
 kernel()
 storage()
 runtime()

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.facts.server import KernelVersion
 
 from deploys import cluster_of, node_of
+from deploys.preflight import kernel_of
 from groundwork import kubeadm as documents
 from operations import kubeadm
 
@@ -21,5 +21,5 @@ def control_plane() -> None:
         name="kubeadm's control plane is complete",
         spec=cluster,
         node=node,
-        document=documents.init(cluster, kernel=host.get_fact(KernelVersion)),
+        document=documents.init(cluster, kernel=kernel_of(host)),
     )

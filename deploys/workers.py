@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.facts.server import KernelVersion
 
 from deploys import cluster_of, host_of, node_of
+from deploys.preflight import kernel_of
 from operations import kubeadm
 
 
@@ -19,7 +19,7 @@ def workers() -> None:
             name="The worker is a member",
             spec=cluster,
             node=node,
-            kernel=host.get_fact(KernelVersion),
+            kernel=kernel_of(host),
             first=host_of(cluster.first_control_plane),
         )
     if node == cluster.first_control_plane:
