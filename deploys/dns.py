@@ -15,6 +15,9 @@ def dns() -> None:
     cluster, node = cluster_of(host), node_of(host)
     if node != cluster.first_control_plane:
         return
-    objects.patched(name="CoreDNS has its replicas apart, kube-system a label", patches=model.patches(cluster))
-    objects.applied(name="CoreDNS has a disruption budget", objects=model.objects())
+    objects.applied(
+        name="CoreDNS has its replicas apart, and a disruption budget",
+        objects=model.objects(),
+        patches=model.patches(cluster),
+    )
     objects.rolled_out(name="CoreDNS runs", workloads=["deployment/coredns"])

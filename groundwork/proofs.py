@@ -114,8 +114,8 @@ def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
         "proxy-mode": f"curl -s --max-time 5 http://127.0.0.1:{layout.KUBE_PROXY_METRICS_PORT}/proxyMode",
         "felix": "curl -s --max-time 5 -o /dev/null -w '%{http_code}' "
         f"http://127.0.0.1:{layout.FELIX_HEALTH_PORT}/readiness",
-        "bird": f"n=0; until [ $({_BIRD} | grep -c Established) -ge {peers} ] || [ $n -ge {_SETTLE_S} ]; "
-        f"do n=$((n+1)); sleep 1; done; {_BIRD}",
+        "bird": f'n=0; while said=$({_BIRD}); [ $(echo "$said" | grep -c Established) -lt {peers} ] && '
+        f'[ $n -lt {_SETTLE_S} ]; do n=$((n+1)); sleep 1; done; echo "$said"',
         "routes": "ip -4 route show proto bird; ip -4 route | grep -E 'dev (tunl0|vxlan)'",
         "links": "ip -o link show type ipip; ip -o link show type vxlan",
         "host-service": f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
@@ -125,7 +125,7 @@ def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
 
 _BIRD = (
     # BIRD hangs up when its client stops sending, so the client waits for the answer.
-    "{ printf 'show protocols\\n'; sleep 0.3; } | timeout 3 socat - UNIX-CONNECT:/var/run/calico/bird.ctl"
+    "{ printf 'show protocols\\n'; sleep 0.1; } | timeout 3 socat - UNIX-CONNECT:/var/run/calico/bird.ctl"
 )
 
 

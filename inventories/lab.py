@@ -1,8 +1,7 @@
 """The lab: whatever machines lab/lab.yaml (or the file that GROUNDWORK_LAB names) describes."""
 
 from groundwork.spec import Artefacts, Calico, Dns, KubeProxy, Node, define
-from lab.artefacts import bundle_directory
-from lab.spec import LabError, load
+from lab.spec import LabError, bundle_directory, load
 
 try:
     _lab = load()

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lab import artefacts, machines, root
+from lab import machines, root
 from lab.spec import Lab, LabError, load
 
 console = Console(highlight=False)
@@ -93,6 +93,8 @@ def start(lab: Lab, name: str) -> None:
 
 @cli.command("artefacts", help="Downloads or builds what a cluster is made of, into one bundle.")
 def build_artefacts() -> None:
+    from lab import artefacts  # its recipes take a while to load, and no other command needs them
+
     with console.status("artefacts") as shown:
         bundle = artefacts.build(lambda text: shown.update(f"artefacts: {text}"))
     console.print(f"bundle: {bundle}")

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lab import host, root
-from lab.artefacts import bundle_directory
 from lab.container import Container
 from lab.process import Process
-from lab.spec import Lab, LabError, Machine, why_no_containers
+from lab.spec import Lab, LabError, Machine, bundle_directory, why_no_containers
 
 __all__ = ["State", "container", "down", "mirror_up", "ssh_command", "status", "up"]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-__all__ = ["Lab", "LabError", "Machine", "cache_directory", "load"]
+__all__ = ["Lab", "LabError", "Machine", "bundle_directory", "cache_directory", "load"]
 
 Kind = Literal["container", "vm", "auto"]
 Role = Literal["control_plane", "worker", "etcd", "ingress"]
@@ -157,3 +157,8 @@ def why_no_containers() -> str | None:
 def cache_directory() -> Path:
     """Where built things are kept between labs: XDG_CACHE_HOME or ~/.cache, of the user who runs the lab."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kube-groundwork"
+
+
+def bundle_directory() -> Path:
+    """Where the artefacts of all labs are: one bundle, made by `python -m lab artefacts`."""
+    return cache_directory() / "bundle"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from pyinfra import host, state
 from pyinfra.api import OperationError, StringCommand, operation
@@ -12,15 +12,20 @@ from facts.objects import LiveObjects, RolloutStatus, Workloads
 from groundwork.kubeadm import kubectl
 from groundwork.objects import Object, contained, drift, dump, identity, rolled
 
-__all__ = ["applied", "patched", "rolled_out"]
+__all__ = ["applied", "rolled_out"]
 
 _DEFINITION = "CustomResourceDefinition"
 
 
 @operation()
-def applied(*, objects: Sequence[Object]) -> Generator[StringCommand, None, None]:
-    """Each object is in the cluster as given. Definitions of resources come first, and are waited for."""
-    drifting = _drifting(objects)
+def applied(*, objects: Sequence[Object], patches: Sequence[Object] = ()) -> Generator[StringCommand, None, None]:
+    """Each object is in the cluster as given. Definitions of resources come first, and are waited for.
+
+    Objects that somebody else made (kubeadm) have the fields of `patches`; the rest of them stays theirs.
+    """
+    # kubectl answers nothing at all while one of the definitions is missing: then everything is applied.
+    live = {identity(o): o for o in host.get_fact(LiveObjects, _stdin=dump([*objects, *patches]))}
+    drifting = [o for o in objects if _drifts(o, live)]
     definitions = [o for o in drifting if o["kind"] == _DEFINITION]
     if definitions:
         yield StringCommand(kubectl("apply -f -"), _stdin=dump(definitions))
@@ -29,20 +34,25 @@ def applied(*, objects: Sequence[Object]) -> Generator[StringCommand, None, None
         )
     if others := [o for o in drifting if o["kind"] != _DEFINITION]:
         yield StringCommand(kubectl("apply -f -"), _stdin=dump(others))
-
-
-@operation()
-def patched(*, patches: Sequence[Object]) -> Generator[StringCommand, None, None]:
-    """Objects that somebody else made (kubeadm) have the fields of `patches`; the rest of them is theirs."""
-    live = {identity(o): o for o in host.get_fact(LiveObjects, _stdin=dump(patches))}
     for patch in patches:
         if not contained(patch, live.get(identity(patch), {})):
-            kind, namespace, name = identity(patch)
-            where = f"-n {namespace} " if namespace else ""
-            yield StringCommand(
-                kubectl(f'{where}patch {kind.lower()} {name} --type=strategic -p "$(cat)"'),
-                _stdin=json.dumps(patch),
-            )
+            yield _patch(patch)
+
+
+def _patch(patch: Object) -> StringCommand:
+    kind, namespace, name = identity(patch)
+    where = f"-n {namespace} " if namespace else ""
+    return StringCommand(
+        kubectl(f'{where}patch {kind.lower()} {name} --type=strategic -p "$(cat)"'), _stdin=json.dumps(patch)
+    )
+
+
+def _drifts(obj: Object, live: Mapping[tuple[str, str, str], Object]) -> bool:
+    found = live.get(identity(obj))
+    where = drift(obj, found)
+    if where and found is not None:
+        host.log(f"{obj['kind']} {obj['metadata']['name']} differs: {', '.join(where)}")
+    return bool(where)
 
 
 @operation()
@@ -58,13 +68,3 @@ def rolled_out(*, workloads: Sequence[str], timeout: int = 300) -> Generator[Str
             if answer != "complete":
                 raise OperationError(f"{workload} did not roll out within {timeout} s:\n{answer}")
     yield from ()
-
-
-def _drifting(objects: Sequence[Object]) -> list[Object]:
-    # kubectl answers nothing at all while one of the definitions is missing: then everything is applied.
-    live = {identity(o): o for o in host.get_fact(LiveObjects, _stdin=dump(objects))}
-    differing = [(o, drift(o, live.get(identity(o)))) for o in objects]
-    for obj, where in differing:
-        if where and where != ("absent",):
-            host.log(f"{obj['kind']} {obj['metadata']['name']} differs: {', '.join(where)}")
-    return [obj for obj, where in differing if where]

@@ -14,14 +14,9 @@ from typing import Any
 from lab.artefacts.official import downloaded
 from lab.artefacts.recipes import Item, items
 from lab.artefacts.store import Progress, obtain, sha256_of
-from lab.spec import cache_directory
+from lab.spec import bundle_directory
 
-__all__ = ["build", "bundle_directory"]
-
-
-def bundle_directory() -> Path:
-    """Where the bundle is."""
-    return cache_directory() / "bundle"
+__all__ = ["build"]
 
 
 def build(progress: Progress) -> Path:

@@ -108,7 +108,7 @@ def spec(bundle: Path) -> ClusterSpec:
 
 
 @pytest.fixture
-def run(spec: ClusterSpec) -> Iterator[Run]:
+def run(spec: ClusterSpec) -> Run:
     """Runs a deploy function on every node of `spec`; `answers` maps a node to what its commands answer."""
 
     def runs(deploy: Callable[[], None], answers: Mapping[str, Responses] | None = None) -> Ran:
@@ -132,12 +132,12 @@ def run(spec: ClusterSpec) -> Iterator[Run]:
             run_ops(state)
         return Ran({n.name: list(_done(state, f"@fake/{n.name}")) for n in spec.nodes})
 
-    yield runs
+    return runs
 
 
 def _done(state: State, name: str) -> Iterator[Done]:
     host = state.inventory.get_host(name)
-    for op_hash in state.get_op_order():
+    for op_hash in state.get_op_order():  # type: ignore[no-untyped-call]
         if op_hash in state.ops[host]:
             for command in state.get_op_data_for_host(host, op_hash).operation_meta._commands or []:
                 assert isinstance(command, StringCommand)

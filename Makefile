@@ -1,0 +1,41 @@
+# Thin names over real commands; each can be run by hand as it stands here.
+.PHONY: lab lab-machines lab-down test test-fast test-lab check docs
+
+VENV := .venv/bin
+LAB := $(VENV)/python -m lab
+
+# A cluster from nothing: artefacts, machines, and the deploy that this project is about.
+lab: .venv/ready
+	$(LAB) artefacts
+	$(LAB) up
+	$(VENV)/pyinfra inventories/lab.py deploys/cluster.py -y
+
+lab-down: .venv/ready
+	$(LAB) down
+
+test: test-fast test-lab
+
+# No root, no network, no machines.
+test-fast: .venv/ready
+	$(VENV)/pytest -q tests/unit tests/deploys
+
+# A real cluster, in labs of its own; needs root.
+test-lab: .venv/ready
+	$(LAB) artefacts
+	$(VENV)/pytest -v -x tests/lab
+
+check: .venv/ready
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+# What is generated from the code.
+docs: .venv/ready
+	$(VENV)/python -m groundwork.catalogue > docs/checks.md
+
+.venv/ready: pyproject.toml uv.lock
+	python3 -c 'import ensurepip' 2>/dev/null || apt-get install -y -qq python3-venv
+	python3 -m venv .venv
+	$(VENV)/pip install -q uv
+	$(VENV)/uv sync --locked --inexact -q
+	touch .venv/ready
