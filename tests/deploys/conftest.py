@@ -137,7 +137,7 @@ def run(spec: ClusterSpec) -> Run:
 
 def _done(state: State, name: str) -> Iterator[Done]:
     host = state.inventory.get_host(name)
-    for op_hash in state.get_op_order():  # type: ignore[no-untyped-call]
+    for op_hash in state.get_op_order():
         if op_hash in state.ops[host]:
             for command in state.get_op_data_for_host(host, op_hash).operation_meta._commands or []:
                 assert isinstance(command, StringCommand)
