@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from pyinfra import inventory
-from pyinfra.api import Host
+from collections.abc import Callable
+from functools import wraps
+from typing import cast
+
+from pyinfra import host, inventory
+from pyinfra.api import Host, deploy
 
 from groundwork.spec import ClusterSpec, Node
+from operations.order import every_node_arrived
 
-__all__ = ["cluster_of", "host_of", "node_of"]
+__all__ = ["cluster_of", "host_of", "node_of", "phase"]
 
 _FAKE = "@fake/"
 """pyinfra puts it before the names of hosts on its connector for tests."""
+
+
+def phase(title: str) -> Callable[[Callable[[ClusterSpec, Node], None]], Callable[[], None]]:
+    """Makes a phase of a function of the cluster and the node it runs for; no node begins the next one early."""
+
+    def decorate(function: Callable[[ClusterSpec, Node], None]) -> Callable[[], None]:
+        @wraps(function)
+        def run() -> None:
+            function(cluster_of(host), node_of(host))
+            every_node_arrived(name="Every node has come this far")
+
+        return cast("Callable[[], None]", deploy(title)(run))
+
+    return decorate
 
 
 def cluster_of(host: Host) -> ClusterSpec:
@@ -26,7 +45,7 @@ def node_of(host: Host) -> Node:
 
 def host_of(node: Node) -> Host:
     """pyinfra's host for a machine of the cluster, within the run's --limit or not."""
-    for host in inventory:
-        if host.name.removeprefix(_FAKE) == node.name:
-            return host
+    for known in inventory:
+        if known.name.removeprefix(_FAKE) == node.name:
+            return known
     raise KeyError(node.name)

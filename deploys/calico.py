@@ -3,17 +3,14 @@ felix enforces NetworkPolicies."""
 
 from __future__ import annotations
 
-from pyinfra import host
-from pyinfra.api import deploy
-
-from deploys import cluster_of, node_of
+from deploys import phase
 from groundwork import calico as model
+from groundwork.spec import ClusterSpec, Node
 from operations import objects
 
 
-@deploy("Calico")
-def calico() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("Calico")
+def calico(cluster: ClusterSpec, node: Node) -> None:
     if node != cluster.first_control_plane:
         return
     objects.applied(name="Calico is in the cluster", objects=model.objects(cluster))

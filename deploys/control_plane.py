@@ -4,17 +4,16 @@ document, with kubeadm's own preflight on."""
 from __future__ import annotations
 
 from pyinfra import host
-from pyinfra.api import deploy
 
-from deploys import cluster_of, node_of
+from deploys import phase
 from deploys.preflight import kernel_of
 from groundwork import kubeadm as documents
+from groundwork.spec import ClusterSpec, Node
 from operations import kubeadm
 
 
-@deploy("Control plane")
-def control_plane() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("Control plane")
+def control_plane(cluster: ClusterSpec, node: Node) -> None:
     if node != cluster.first_control_plane:
         return
     kubeadm.initialised(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pyinfra import host
-from pyinfra.api import deploy
-
-from deploys import cluster_of, node_of
+from deploys import phase
 from groundwork import dns as model
+from groundwork.spec import ClusterSpec, Node
 from operations import objects
 
 
-@deploy("DNS")
-def dns() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("DNS")
+def dns(cluster: ClusterSpec, node: Node) -> None:
     if node != cluster.first_control_plane:
         return
     objects.applied(

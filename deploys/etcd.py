@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from pyinfra import host
-from pyinfra.api import deploy
-
-from deploys import cluster_of, host_of, node_of
+from deploys import host_of, phase
 from groundwork import artefacts, layout
 from groundwork import etcd as model
 from groundwork.spec import ClusterSpec, Node
@@ -22,9 +19,8 @@ CONFIGURATION = layout.ETCD_CONFIG / "etcd.yaml"
 UNIT = PurePosixPath("/etc/systemd/system/etcd.service")
 
 
-@deploy("etcd")
-def etcd() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("etcd")
+def etcd(cluster: ClusterSpec, node: Node) -> None:
     first = cluster.first_control_plane
     if node == first:
         operations.authority_made(name="etcd has its own authority", spec=cluster, node=node)

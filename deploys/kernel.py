@@ -3,12 +3,10 @@ and there is one iptables, the legacy one."""
 
 from __future__ import annotations
 
-from pyinfra import host
-from pyinfra.api import deploy
-
-from deploys import cluster_of, node_of
+from deploys import phase
 from groundwork import kernel as model
 from groundwork.layout import MODULES_FILE, SYSCTL_FILE
+from groundwork.spec import ClusterSpec, Node
 from groundwork.templates import render
 from operations import files, packages
 from operations import kernel as operations
@@ -33,9 +31,8 @@ PACKAGES = (
 """What the kubelet and kube-proxy call, and what the proofs look with."""
 
 
-@deploy("Kernel")
-def kernel() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("Kernel")
+def kernel(cluster: ClusterSpec, node: Node) -> None:
     modules, sysctls = model.modules(cluster, node), model.sysctls(node)
     packages.installed(name="Tools of the network stack are installed", packages=PACKAGES)
     files.present(

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from pyinfra import host
-from pyinfra.api import deploy
-
-from deploys import cluster_of, node_of
+from deploys import phase
 from groundwork import artefacts, layout
 from groundwork.spec import ClusterSpec, Node
 from groundwork.templates import render
@@ -20,9 +17,8 @@ CONTAINERD_CONFIG = PurePosixPath("/etc/containerd/config.toml")
 KUBELET_UNIT = PurePosixPath("/etc/systemd/system/kubelet.service")
 
 
-@deploy("Runtime")
-def runtime() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("Runtime")
+def runtime(cluster: ClusterSpec, node: Node) -> None:
     if node not in cluster.kubernetes_nodes:
         return
     files.present(name="containerd, crictl and the kubelet are configured", files=_files(cluster, node))

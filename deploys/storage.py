@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pyinfra import host
-from pyinfra.api import deploy
-
-from deploys import cluster_of, node_of
+from deploys import phase
+from groundwork.spec import ClusterSpec, Node
 from operations import storage as operations
 
 
-@deploy("Storage")
-def storage() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("Storage")
+def storage(cluster: ClusterSpec, node: Node) -> None:
     if node in cluster.etcd_members:
         operations.etcd_directory(name="etcd's directory is its own")

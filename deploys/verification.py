@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pyinfra import host
-from pyinfra.api import deploy
-
-from deploys import cluster_of, node_of
+from deploys import phase
+from groundwork.spec import ClusterSpec, Node
 from operations import verification as operations
 
 
-@deploy("Probe pods")
-def probe_pods() -> None:
+@phase("Probe pods")
+def probe_pods(cluster: ClusterSpec, node: Node) -> None:
     """They start here and are asked in the end: what comes between is the time that they need."""
-    cluster, node = cluster_of(host), node_of(host)
     if node == cluster.first_control_plane:
         operations.probe_pods_started(name="A probe pod starts on every node", spec=cluster)
 
 
-@deploy("Verification")
-def verification() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("Verification")
+def verification(cluster: ClusterSpec, node: Node) -> None:
     first = node == cluster.first_control_plane
     operations.node_asked(name="The node answers", spec=cluster, node=node)
     if first:

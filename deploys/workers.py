@@ -4,16 +4,15 @@ for that join only."""
 from __future__ import annotations
 
 from pyinfra import host
-from pyinfra.api import deploy
 
-from deploys import cluster_of, host_of, node_of
+from deploys import host_of, phase
 from deploys.preflight import kernel_of
+from groundwork.spec import ClusterSpec, Node
 from operations import kubeadm
 
 
-@deploy("Workers")
-def workers() -> None:
-    cluster, node = cluster_of(host), node_of(host)
+@phase("Workers")
+def workers(cluster: ClusterSpec, node: Node) -> None:
     if node in cluster.workers:
         kubeadm.joined(
             name="The worker is a member",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyinfra
 import pytest
 from pyinfra.api import Config, Inventory, State, StringCommand
 from pyinfra.api.connect import connect_all
 from pyinfra.api.deploy import add_deploy
 from pyinfra.api.operations import run_ops
-from pyinfra.context import ctx_inventory, ctx_state
+from pyinfra.api.state import StateStage
+from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
 from groundwork.spec import Artefacts, Calico, ClusterSpec, Dns, Node, define
 
@@ -112,27 +115,55 @@ def run(spec: ClusterSpec) -> Run:
     """Runs a deploy function on every node of `spec`; `answers` maps a node to what its commands answer."""
 
     def runs(deploy: Callable[[], None], answers: Mapping[str, Responses] | None = None) -> Ran:
-        hosts = [
-            (
-                f"@fake/{n.name}",
-                {
-                    "cluster": spec,
-                    "fake_delay": 0,
-                    "fake_delay_jitter": 0,
-                    "fake_responses": (answers or {}).get(n.name, {}),
-                },
-            )
-            for n in spec.nodes
-        ]
-        inventory = Inventory((hosts, {}))
-        state = State(inventory, Config(SUDO=True, FAIL_PERCENT=0))
-        with ctx_state.use(state), ctx_inventory.use(inventory):
-            connect_all(state)
-            add_deploy(state, deploy)
+        with _prepared(spec, deploy, answers or {}) as state:
             run_ops(state)
         return Ran({n.name: list(_done(state, f"@fake/{n.name}")) for n in spec.nodes})
 
     return runs
+
+
+@pytest.fixture
+def order(spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """The names of the operations of a deploy function, in the order in which the command line would run them.
+
+    Only there is an operation known by its place in the code, which is what orders operations between hosts.
+    """
+
+    def ordered(deploy: Callable[[], None], answers: Mapping[str, Responses]) -> list[str]:
+        with _prepared(spec, None, answers) as state:
+            monkeypatch.setattr(pyinfra, "is_cli", True)
+            state.set_stage(StateStage.Prepare)
+            for host in state.inventory:
+                with ctx_host.use(host):
+                    deploy()
+            return [min(state.get_op_meta(op).names) for op in state.get_op_order()]
+
+    return ordered
+
+
+@contextmanager
+def _prepared(
+    spec: ClusterSpec, deploy: Callable[[], None] | None, answers: Mapping[str, Responses]
+) -> Iterator[State]:
+    hosts = [
+        (
+            f"@fake/{n.name}",
+            {
+                "cluster": spec,
+                "fake_delay": 0,
+                "fake_delay_jitter": 0,
+                "fake_responses": answers.get(n.name, {}),
+            },
+        )
+        for n in spec.nodes
+    ]
+    inventory = Inventory((hosts, {}))
+    state = State(inventory, Config(SUDO=True, FAIL_PERCENT=0))
+    with ctx_state.use(state), ctx_inventory.use(inventory):
+        connect_all(state)
+        if deploy is not None:
+            add_deploy(state, deploy)
+        yield state
 
 
 def _done(state: State, name: str) -> Iterator[Done]:
