@@ -127,7 +127,7 @@ def load(path: Path | None = None) -> Lab:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         machines = [{"name": name, **fields} for name, fields in data.pop("machines").items()]
-        return Lab(machines=tuple(machines), **data)  # type: ignore[arg-type]
+        return Lab(machines=tuple(machines), **data)
     except OSError as error:
         raise LabError(f"the lab file {path} cannot be read: {error.strerror}") from None
     except ValidationError as error:

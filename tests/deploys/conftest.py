@@ -98,7 +98,7 @@ def _sum(name: str) -> str:
 @pytest.fixture
 def spec(bundle: Path) -> ClusterSpec:
     """One control plane and one worker, etcd on the control plane, everything from a mirror."""
-    cp1, w1 = Node(name="cp1", address="10.0.0.11"), Node(name="w1", address="10.0.0.12")  # type: ignore[arg-type]
+    cp1, w1 = Node(name="cp1", address="10.0.0.11"), Node(name="w1", address="10.0.0.12")
     return define(
         name="test",
         control_plane=[cp1],

@@ -11,8 +11,8 @@ import pytest
 from groundwork.artefacts import ArtefactError, images_of, official, programs_of, resolve
 from groundwork.spec import Artefacts, ClusterSpec, Node, define
 
-CP1 = Node(name="cp1", address="10.0.0.11")  # type: ignore[arg-type]
-W1 = Node(name="w1", address="10.0.0.12")  # type: ignore[arg-type]
+CP1 = Node(name="cp1", address="10.0.0.11")
+W1 = Node(name="w1", address="10.0.0.12")
 SUM = "ab" * 32
 
 

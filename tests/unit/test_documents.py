@@ -13,7 +13,7 @@ from groundwork.spec import Calico, ClusterSpec, KubeProxy, Node, define
 
 
 def cluster(**change: Any) -> ClusterSpec:
-    nodes = [Node(name=f"n{i}", address=f"10.0.0.1{i}") for i in range(3)]  # type: ignore[arg-type]
+    nodes = [Node(name=f"n{i}", address=f"10.0.0.1{i}") for i in range(3)]
     return define(
         **{"name": "t", "control_plane": nodes[:1], "workers": nodes[1:], "etcd_members": nodes, **change}
     )
@@ -45,7 +45,7 @@ def test_init() -> None:
 
 
 def test_shared_kernels_are_not_tuned() -> None:
-    shared = [Node(name="n", address="10.0.0.1", shared_kernel=True)]  # type: ignore[arg-type]
+    shared = [Node(name="n", address="10.0.0.1", shared_kernel=True)]
     spec = cluster(control_plane=shared, workers=[], etcd_members=shared, kube_proxy=KubeProxy(mode="iptables"))
     documents = by_kind(kubeadm.init(spec, kernel="6.18.0"))
     assert documents["KubeProxyConfiguration"]["conntrack"] == {"maxPerCore": 0, "min": 0}

@@ -10,7 +10,7 @@ from groundwork.spec import Node, define
 
 
 def node(name: str = "cp1", address: str = "10.0.0.11") -> Node:
-    return Node(name=name, address=address)  # type: ignore[arg-type]
+    return Node(name=name, address=address)
 
 
 CP1, W1, W2 = node(), node("w1", "10.0.0.12"), node("w2", "10.0.0.13")
