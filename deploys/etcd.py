@@ -24,9 +24,7 @@ def etcd(cluster: ClusterSpec, node: Node) -> None:
     first = cluster.first_control_plane
     if node == first:
         operations.authority_made(name="etcd has its own authority", spec=cluster, node=node)
-        operations.client_certificate_made(
-            name="The API server has its client certificate", spec=cluster, node=node
-        )
+        operations.client_certificate_made(name="The API server has its client certificate", spec=cluster, node=node)
     if node in cluster.etcd_members:
         _member(cluster, node)
 
@@ -42,9 +40,7 @@ def _member(cluster: ClusterSpec, node: Node) -> None:
         authority=host_of(cluster.first_control_plane),
     )
     files.present(name="The member is configured", files=_files(cluster, node))
-    services.running(
-        name="The member runs", unit="etcd", reads=[CONFIGURATION, UNIT, layout.ETCD_PKI / "server.crt"]
-    )
+    services.running(name="The member runs", unit="etcd", reads=[CONFIGURATION, UNIT, layout.ETCD_PKI / "server.crt"])
     operations.member_healthy(name="The member is healthy", node=node)
 
 

@@ -63,8 +63,7 @@ class Session:
         outcome = "FAILED" if self.failed or self.unfinished or self.proofs_failed else "ok"
         proofs = f"{self.proofs_passed} proofs passed, {self.proofs_failed} failed"
         return (
-            f"cluster {self.cluster}: {outcome}, {self.nodes} nodes, {proofs}, {self.changes} changes, "
-            f"{seconds:.1f} s"
+            f"cluster {self.cluster}: {outcome}, {self.nodes} nodes, {proofs}, {self.changes} changes, {seconds:.1f} s"
         )
 
 

@@ -74,10 +74,7 @@ def judge(checks: Iterable[Check], views: Iterable[View]) -> list[Finding]:
     """Every check that applies, on every node, in the order of the table."""
     seen = list(views)
     return [
-        Finding(check, view.node.name, check.wrong(view))
-        for check in checks
-        for view in seen
-        if check.applies(view)
+        Finding(check, view.node.name, check.wrong(view)) for check in checks for view in seen if check.applies(view)
     ]
 
 

@@ -35,7 +35,7 @@ def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
     return {
         "lock": f"[ ! -e {layout.LOCK} ] || flock -w {_LOCK_WAIT_S} {layout.LOCK} true || echo held",
         "os": ". /etc/os-release; echo $ID $VERSION_ID",
-        "kernel": "uname -r",
+        "kernel": "uname -r; uname -v",
         "arch": "uname -m",
         "init": "cat /proc/1/comm",
         "hostname": "hostname",
@@ -75,17 +75,20 @@ def _os(view: View) -> str | None:
     return None
 
 
-def _numbers(release: str) -> tuple[int, int, int]:
-    found = [int(n) for n in re.findall(r"\d+", release)[:3]]
-    return (*found, 0, 0, 0)[:3]  # type: ignore[return-value]
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r"\d+", release)[:3])
 
 
 def _kernel(view: View) -> str | None:
     """Between 5.16 and 6.1.64 a write to memory.kmem.limit_in_bytes fails, which this kubelet makes
     (kubernetes#120813); Debian took it back in 6.1.64."""
-    release = view.line("kernel")
-    version = _numbers(release)
-    return release if version < (3, 10, 0) or (5, 16, 0) <= version < (6, 1, 64) else None
+    release, build = view.line("kernel"), " ".join(view.lines("kernel")[1:])
+    # Debian's release is 6.1.0-N-amd64 for every 6.1; its build names the version.
+    debian = re.search(r"Debian (\d+\.\d+\.\d+)", build)
+    version = _numbers(debian[1] if debian else release)
+    if version < (3, 10, 0) or (5, 16, 0) <= version < (6, 1, 64):
+        return ".".join(map(str, version))
+    return None
 
 
 def _cgroups(view: View) -> str | None:
@@ -217,9 +220,7 @@ CHECKS: Sequence[Check] = (
         "In between, the kubelet cannot write memory.kmem.limit_in_bytes. Install another kernel.",
         _kernel,
     ),
-    Check(
-        "arch", "the architecture", "x86_64", "There are no other pins.", lambda v: _not(v.line("arch"), "x86_64")
-    ),
+    Check("arch", "the architecture", "x86_64", "There are no other pins.", lambda v: _not(v.line("arch"), "x86_64")),
     Check(
         "init",
         "process 1",

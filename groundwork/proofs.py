@@ -168,9 +168,7 @@ def _unless(value: str, wanted: str) -> str | None:
 
 
 def _wrong_sysctls(view: View) -> str | None:
-    found = {
-        key: value.replace("\t", " ") for key, _, value in (s.partition(" = ") for s in view.lines("sysctls"))
-    }
+    found = {key: value.replace("\t", " ") for key, _, value in (s.partition(" = ") for s in view.lines("sysctls"))}
     wrong = [f"{s.key} = {found.get(s.key)}" for s in kernel.sysctls(view.node) if found.get(s.key) != s.value]
     return ", ".join(wrong) or None
 

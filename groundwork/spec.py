@@ -37,9 +37,7 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 def _dns_label(value: str) -> str:
     if not _DNS_LABEL.fullmatch(value):
-        raise ValueError(
-            "must be a DNS label: lower-case letters, digits and '-', at most 63, no '-' at either end"
-        )
+        raise ValueError("must be a DNS label: lower-case letters, digits and '-', at most 63, no '-' at either end")
     return value
 
 
@@ -205,9 +203,7 @@ class ClusterSpec(_Model):
 
     def hosts(self, role: Role) -> list[tuple[str, dict[str, Any]]]:
         """pyinfra's hosts of a role; each carries the cluster as `host.data.cluster`."""
-        return [
-            (n.name, {"ssh_hostname": str(n.address), **n.ssh, "cluster": self}) for n in self.members_of(role)
-        ]
+        return [(n.name, {"ssh_hostname": str(n.address), **n.ssh, "cluster": self}) for n in self.members_of(role)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -263,9 +259,7 @@ def define(**fields: Any) -> ClusterSpec:
         return ClusterSpec(**fields)
     except ValidationError as error:
         lines = [f"  {line}" for e in error.errors() for line in _lines(e)]
-        raise SystemExit(
-            f"The cluster in this inventory has {len(lines)} mistake(s):\n" + "\n".join(lines)
-        ) from None
+        raise SystemExit(f"The cluster in this inventory has {len(lines)} mistake(s):\n" + "\n".join(lines)) from None
 
 
 def _lines(error: Any) -> list[str]:

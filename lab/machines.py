@@ -145,9 +145,7 @@ def _keys(lab: Lab) -> None:
         if not path.with_suffix(".pub").exists():
             path.unlink(missing_ok=True)
             host.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path)
-    lab.known_hosts.write_text(
-        "".join(f"{m.address} {' '.join(_public(lab, m).split()[:2])}\n" for m in lab.machines)
-    )
+    lab.known_hosts.write_text("".join(f"{m.address} {' '.join(_public(lab, m).split()[:2])}\n" for m in lab.machines))
 
 
 def _public(lab: Lab, machine: Machine) -> str:

@@ -80,9 +80,7 @@ def _install(artefact: Artefact, links: Mapping[str, str]) -> Generator[_Command
     directories = " ".join(sorted({str(PurePosixPath(link).parent) for link in links}))
     yield StringCommand(
         f"mkdir -p {directories} && "
-        + " && ".join(
-            f"ln -sfn {target} {link}.part && mv -fT {link}.part {link}" for link, target in links.items()
-        )
+        + " && ".join(f"ln -sfn {target} {link}.part && mv -fT {link}.part {link}" for link, target in links.items())
     )
 
 

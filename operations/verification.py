@@ -108,9 +108,7 @@ def probe_pods_removed() -> Generator[StringCommand, None, None]:
     if state.is_executing:
         run_on(
             host,
-            kubectl(
-                f"-n kube-system delete daemonset/{proofs.PROBE} --ignore-not-found --wait=false --grace-period=0"
-            ),
+            kubectl(f"-n kube-system delete daemonset/{proofs.PROBE} --ignore-not-found --wait=false --grace-period=0"),
         )
     yield from ()
 

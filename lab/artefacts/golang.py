@@ -159,7 +159,5 @@ def _version() -> tuple[int, int]:
     match = re.match(r"go(\d+)\.(\d+)", said)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     if version < _MINIMUM:
-        raise LabError(
-            f"go is {said.strip()}, too old: the lab builds with Go {_MINIMUM[0]}.{_MINIMUM[1]} or newer"
-        )
+        raise LabError(f"go is {said.strip()}, too old: the lab builds with Go {_MINIMUM[0]}.{_MINIMUM[1]} or newer")
     return version

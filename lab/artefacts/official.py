@@ -50,9 +50,7 @@ class _WrongSumError(Exception):
 def _reached(netloc: str, scheme: str) -> bool:
     """Whether the host answers at all; asked once, so that a laptop without a network builds at once."""
     try:
-        urllib.request.urlopen(
-            urllib.request.Request(f"{scheme}://{netloc}/", method="HEAD"), timeout=_REACH_S
-        ).close()
+        urllib.request.urlopen(urllib.request.Request(f"{scheme}://{netloc}/", method="HEAD"), timeout=_REACH_S).close()
     except urllib.error.HTTPError:
         return True
     except OSError:

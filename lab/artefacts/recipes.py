@@ -280,9 +280,7 @@ def _calico_node_image(calico: Step) -> Step:
             (source / "node/filesystem/sbin", "usr/sbin"),
             (source / "confd/etc/calico/confd", "etc/calico/confd"),
         ):
-            files |= {
-                f"{target}/{p.relative_to(origin)}": _for_stock_bird(p) for p in origin.rglob("*") if p.is_file()
-            }
+            files |= {f"{target}/{p.relative_to(origin)}": _for_stock_bird(p) for p in origin.rglob("*") if p.is_file()}
         images.layer(directory / "layer.tar", files)
         layers = [inputs[base.name] / "layer.tar", directory / "layer.tar"]
         content = Content(["start_runit"], {"SVDIR": "/etc/service/enabled"})

@@ -76,6 +76,4 @@ def _whole(directory: Path, step: Step, progress: Progress) -> bool:
 def _sums(directory: Path) -> dict[str, str]:
     files = sorted(p for p in directory.rglob("*") if p.is_file() and not p.is_symlink() and p.name != _SUMS)
     with ThreadPoolExecutor() as threads:  # hashing releases the interpreter's lock
-        return dict(
-            zip((str(f.relative_to(directory)) for f in files), threads.map(sha256_of, files), strict=True)
-        )
+        return dict(zip((str(f.relative_to(directory)) for f in files), threads.map(sha256_of, files), strict=True))

@@ -71,12 +71,8 @@ class TestKernel:
         assert second.commands("w1") == []
 
     def test_swap_is_turned_off_for_good(self, run: Run, spec: ClusterSpec) -> None:
-        swapping = kernel_answer(
-            spec, *LEGACY, "swap /dev/vda2 partition 976 0 -2", "fstab UUID=1 none swap sw 0 0"
-        )
-        commands = run(
-            kernel, {"cp1": {"/proc/swaps": kernel_answer(spec, *LEGACY)}, "w1": {"/proc/swaps": swapping}}
-        )
+        swapping = kernel_answer(spec, *LEGACY, "swap /dev/vda2 partition 976 0 -2", "fstab UUID=1 none swap sw 0 0")
+        commands = run(kernel, {"cp1": {"/proc/swaps": kernel_answer(spec, *LEGACY)}, "w1": {"/proc/swaps": swapping}})
         assert any(c.startswith("swapoff -a") for c in commands.commands("w1"))
         assert any("/etc/fstab" in c and c.startswith("sed") for c in commands.commands("w1"))
         assert not any("swapoff" in c for c in commands.commands("cp1"))

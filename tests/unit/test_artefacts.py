@@ -17,9 +17,7 @@ SUM = "ab" * 32
 
 
 def cluster(**artefacts: Any) -> ClusterSpec:
-    return define(
-        name="t", control_plane=[CP1], workers=[W1], etcd_members=[CP1], artefacts=Artefacts(**artefacts)
-    )
+    return define(name="t", control_plane=[CP1], workers=[W1], etcd_members=[CP1], artefacts=Artefacts(**artefacts))
 
 
 def test_official_program() -> None:

@@ -14,9 +14,7 @@ from groundwork.spec import Calico, ClusterSpec, KubeProxy, Node, define
 
 def cluster(**change: Any) -> ClusterSpec:
     nodes = [Node(name=f"n{i}", address=f"10.0.0.1{i}") for i in range(3)]
-    return define(
-        **{"name": "t", "control_plane": nodes[:1], "workers": nodes[1:], "etcd_members": nodes, **change}
-    )
+    return define(**{"name": "t", "control_plane": nodes[:1], "workers": nodes[1:], "etcd_members": nodes, **change})
 
 
 def by_kind(text: str) -> dict[str, Any]:
@@ -56,9 +54,7 @@ def test_shared_kernels_are_not_tuned() -> None:
 
 def test_join_pins_the_authority() -> None:
     spec = cluster()
-    text = kubeadm.join(
-        spec, spec.workers[0], kernel="5.10.0", token="abcdef.0123456789abcdef", ca_hash="sha256:00"
-    )
+    text = kubeadm.join(spec, spec.workers[0], kernel="5.10.0", token="abcdef.0123456789abcdef", ca_hash="sha256:00")
     discovery = by_kind(text)["JoinConfiguration"]["discovery"]["bootstrapToken"]
     assert discovery["caCertHashes"] == ["sha256:00"]
     assert "unsafeSkipCAVerification" not in discovery
