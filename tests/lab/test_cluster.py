@@ -22,7 +22,7 @@ def files_of(bare: TestLab) -> dict[str, float]:
         upper = bare.lab.state / "machines" / machine.name / "upper"
         for path in upper.rglob("*"):
             relative = path.relative_to(upper)
-            if relative.parts[0] not in ("run", "tmp", "var") and path.is_file() and not path.is_symlink():
+            if relative.parts[0] not in ("home", "run", "tmp", "var") and path.is_file() and not path.is_symlink():
                 found[f"{machine.name}/{relative}"] = path.stat().st_mtime
     return found
 
