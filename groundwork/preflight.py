@@ -54,6 +54,7 @@ def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
         "docker": "systemctl is-active docker",
         "ip_vs": "[ -d /sys/module/ip_vs ] || modprobe -n -q ip_vs || echo missing",
         "nameservers": "grep -c ^nameserver /etc/resolv.conf",
+        "etcd": f"[ -d {layout.ETCD_DATA}/member ] && sed -n 's/^initial-cluster: //p' {layout.ETCD_CONFIG}/etcd.yaml",
         "kubelet": f"sed -n 's|.*server: https://||p' {layout.KUBELET_KUBECONFIG}",
     }
 
@@ -198,6 +199,13 @@ def _foreign_cluster(view: View) -> str | None:
     return f"the kubelet belongs to the cluster at {server}" if server not in ("", ours) else None
 
 
+def _other_members(view: View) -> str | None:
+    """etcd ignores its list of members once it has data: a changed list would only start strangers."""
+    made_with = {part.partition("=")[0] for part in view.line("etcd").split(",")}
+    wanted = {n.name for n in view.spec.etcd_members}
+    return f"etcd was made with {', '.join(sorted(made_with))}" if made_with != wanted else None
+
+
 CHECKS: Sequence[Check] = (
     Check(
         "not-busy",
@@ -320,6 +328,14 @@ CHECKS: Sequence[Check] = (
         lambda v: "none" if v.line("nameservers") in ("", "0") else None,
     ),
     Check("clock", "the clock", f"within {_SKEW_S:g} s of the other nodes", "Let chrony or timesyncd run.", _skew),
+    Check(
+        "etcd-members",
+        "etcd_members of a cluster that exists",
+        "those that it was made with",
+        "Put etcd_members back: this project cannot add members to a running etcd, or remove them.",
+        _other_members,
+        lambda v: bool(v.line("etcd")),
+    ),
     Check(
         "own-cluster",
         "membership of another cluster",

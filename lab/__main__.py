@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,8 +31,7 @@ def cli(context: click.Context, path: Path | None) -> None:
 @click.argument("names", nargs=-1)
 @click.pass_obj
 def up(lab: Lab, names: tuple[str, ...]) -> None:
-    if os.geteuid() != 0:
-        raise LabError("the lab makes network links, mounts and cgroups: run it as root")
+    _as_root()
     with console.status("the lab comes up") as shown:
         machines.up(lab, names, lambda text: shown.update(f"the lab comes up: {text}"))
     _print_status(lab)
@@ -40,6 +40,7 @@ def up(lab: Lab, names: tuple[str, ...]) -> None:
 @cli.command(help="Removes the machines and everything else that this lab made on the host.")
 @click.pass_obj
 def down(lab: Lab) -> None:
+    _as_root()
     machines.down(lab)
     console.print(f"lab {lab.name}: nothing is left but the cache")
 
@@ -95,14 +96,19 @@ def start(lab: Lab, name: str) -> None:
 def build_artefacts() -> None:
     from lab import artefacts  # its recipes take a while to load, and no other command needs them
 
-    with console.status("artefacts") as shown:
-        bundle = artefacts.build(lambda text: shown.update(f"artefacts: {text}"))
+    started = time.monotonic()
+    bundle = artefacts.build(lambda text: console.print(f"{time.monotonic() - started:6.1f} s  {text}"))
     console.print(f"bundle: {bundle}")
 
 
 @cli.command("root-image", help="Builds the file system that the machines start from.")
 def root_image() -> None:
     console.print(f"root image: {root.build()}")
+
+
+def _as_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("the lab makes network links, mounts and cgroups: run it as root")
 
 
 def _print_status(lab: Lab) -> None:

@@ -70,6 +70,7 @@ GOOD_PREFLIGHT: dict[str, Sequence[str]] = {
     "docker": ("inactive",),
     "ip_vs": (),
     "nameservers": ("1",),
+    "etcd": ("cp1=https://10.0.0.11:2380,w1=https://10.0.0.12:2380,w2=https://10.0.0.13:2380",),
     "kubelet": ("10.0.0.11:6443",),
 }
 
@@ -119,6 +120,7 @@ def test_a_good_node_is_not_refused() -> None:
         ("ip_vs", {"ip_vs": ("missing",)}, "missing"),
         ("nameserver", {"nameservers": ("0",)}, "none"),
         ("clock", {"offset": ("30.0",)}, "from the others"),
+        ("etcd-members", {"etcd": ("cp1=https://10.0.0.11:2380",)}, "etcd was made with cp1"),
         ("own-cluster", {"kubelet": ("10.7.7.7:6443",)}, "10.7.7.7:6443"),
     ],
 )
