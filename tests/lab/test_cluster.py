@@ -33,7 +33,7 @@ def test_a_dry_run_changes_nothing(bare: TestLab) -> None:
     assert outcome.code == 0, outcome.text[-3000:]
     assert "Control plane | kubeadm's control plane is complete" in outcome.text
     assert files_of(bare) == before
-    assert "nft" in bare.on("w1", "iptables --version")
+    assert "nf_tables" in bare.on("w1", "iptables --version")
 
 
 def test_bare_machines_become_a_proven_cluster(bare: TestLab) -> None:
