@@ -36,6 +36,14 @@ _ENVIRONMENT = {
 _STOP_S = 20
 
 
+def _hierarchies() -> tuple[str, ...]:
+    """The cgroup hierarchies in which a machine gets a tree: v1's, and v2's where the host mounts that as well.
+
+    systemd-nspawn takes its place from v2's when there is one, and would put all machines into one tree of it.
+    """
+    return (*CONTROLLERS, "unified") if (_CGROUPS / "unified" / "cgroup.procs").exists() else CONTROLLERS
+
+
 @dataclass(frozen=True)
 class Container:
     """One container machine of a lab, running or not."""
@@ -67,6 +75,7 @@ class Container:
         """The machine boots, unless it runs already. What an interrupted start left is put right first."""
         if self.process.pid is not None:
             return
+        self._kill_strays()
         self._clear_cgroups()
         self._mount(image)
         self._furnish()
@@ -97,6 +106,7 @@ class Container:
     def remove(self) -> None:
         """Nothing of the machine is left on the host."""
         self.kill()
+        self._kill_strays()
         self._clear_cgroups()
         for mounted in _mounts_below(self.directory):
             host.run("umount", "--lazy", mounted)
@@ -167,7 +177,7 @@ class Container:
         return _CGROUPS / controller / f"kg-{self.lab.name}-{self.machine.name}"
 
     def _enter_new_cgroups(self) -> None:
-        for controller in CONTROLLERS:
+        for controller in _hierarchies():
             group = self._cgroup(controller)
             group.mkdir(exist_ok=True)
             if controller == "cpuset":
@@ -179,12 +189,20 @@ class Container:
 
     def _join_cgroups(self) -> None:
         """Runs in the child before it becomes systemd-nspawn, whose cgroup namespace is then rooted here."""
-        for controller in CONTROLLERS:
+        for controller in _hierarchies():
             (self._cgroup(controller) / "cgroup.procs").write_text("0")
+
+    def _kill_strays(self) -> None:
+        """Ends what runs in the machine's cgroups although no process is on record: a start that was killed."""
+        for controller in _hierarchies():
+            for procs in self._cgroup(controller).rglob("cgroup.procs"):
+                for pid in procs.read_text().split():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
 
     def _clear_cgroups(self) -> None:
         """Left-over pod cgroups make the next kubelet fail with "Failed to create existing container"."""
-        for controller in CONTROLLERS:
+        for controller in _hierarchies():
             top = self._cgroup(controller)
             groups = sorted((p for p in top.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts))
             for group in [*groups, top]:
