@@ -37,5 +37,5 @@ docs: .venv/ready
 	python3 -c 'import ensurepip' 2>/dev/null || apt-get install -y -qq python3-venv
 	python3 -m venv .venv
 	$(VENV)/pip install -q uv
-	$(VENV)/uv sync --locked --inexact -q
+	$(VENV)/uv sync --locked --inexact --compile-bytecode -q
 	touch .venv/ready

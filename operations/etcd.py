@@ -11,7 +11,7 @@ from collections.abc import Generator
 from pyinfra import host, state
 from pyinfra.api import Host, OperationError, StringCommand, operation
 
-from facts.etcd import CERTIFICATES, AuthorityFingerprint, MemberCertificates, MemberHealth
+from facts.etcd import CERTIFICATES, Authority, MemberCertificates, MemberHealth
 from facts.files import FileStates
 from groundwork import kubeadm, layout
 from groundwork.etcd import client_url
@@ -26,7 +26,7 @@ _PKI = layout.KUBERNETES_PKI
 @operation()
 def authority_made(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
     """etcd has a certificate authority of its own, on the first control-plane node."""
-    if host.get_fact(AuthorityFingerprint):
+    if host.get_fact(Authority):
         host.noop("etcd's authority is there")
         return
     yield _phase("etcd-ca", kubeadm.etcd_certificates(spec, node, directory=str(_PKI)))
@@ -47,7 +47,7 @@ def certificates_issued(*, spec: ClusterSpec, node: Node, authority: Host) -> Ge
     """The member has certificates of the cluster's etcd authority that name every member."""
     held = host.get_fact(MemberCertificates)
     wanted = {n.name for n in spec.etcd_members} | {str(n.address) for n in spec.etcd_members}
-    if held.complete and held.authority == authority.get_fact(AuthorityFingerprint) and wanted <= held.names:
+    if held.complete and held.authority == authority.get_fact(Authority) and wanted <= held.names:
         host.noop("the member's certificates name every member")
         return
     new, current = f"{layout.ETCD_PKI}.new", layout.ETCD_PKI

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from facts.artefacts import ImageSums
-from facts.etcd import MemberCertificates, MemberHealth
+from facts.etcd import Authority, MemberCertificates, MemberHealth
 from facts.files import FileStates
 from facts.kernel import KernelFact
 from facts.kubeadm import BootstrapTokens, ControlPlaneFact, MembershipFact
@@ -15,28 +23,55 @@ from facts.objects import LiveObjects
 from facts.packages import InstalledPackages
 from facts.services import UnitFact
 
-SANS = (
-    "    DNS:cp1, DNS:localhost, DNS:cp1, DNS:w1, DNS:w2, IP Address:10.115.0.11, IP Address:127.0.0.1, "
-    "IP Address:0:0:0:0:0:0:0:1, IP Address:10.115.0.11, IP Address:10.115.0.12, IP Address:10.115.0.13"
-)
+NOW = datetime.now(UTC)
+MEMBERS = ("cp1", "w1", "10.115.0.11", "10.115.0.12")
 
 
-def certificates(*, issued: bool = True, lasting: bool = True) -> list[str]:
-    listed = ["server", "peer", "healthcheck-client"]
-    lines = ["sha256 Fingerprint=78:B1:4F:16"]
-    lines += [f"{c}.crt: OK" if issued else f"error {c}.crt: verification failed" for c in listed]
-    for c in listed:
-        lines += [f"##{c}", "X509v3 Subject Alternative Name: ", SANS]
-        lines += ["Certificate will not expire" if lasting else "Certificate will expire"]
+def certificate(
+    *, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None, days: int = 365
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A certificate for the members, of `issuer` or of itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "etcd-ca" if issuer is None else "cp1")])
+    names = [x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in MEMBERS]
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer[0].subject if issuer else name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(issuer[1] if issuer else key, hashes.SHA256())
+    )
+    return built, key
+
+
+CA, FOREIGN_CA = certificate(), certificate()
+
+
+def directory(*, of: Any = CA, days: int = 365, keys: bool = True) -> list[str]:
+    """What a member's directory answers: the authority CA, and certificates issued by `of`."""
+    lines = ["##ca", *pem(CA)]
+    for name in ("server", "peer", "healthcheck-client"):
+        lines += [f"##{name}", *pem(certificate(issuer=of, days=days)), *([f"##{name}-key"] if keys else [])]
     return lines
+
+
+def pem(made: tuple[x509.Certificate, ec.EllipticCurvePrivateKey]) -> list[str]:
+    return made[0].public_bytes(Encoding.PEM).decode().splitlines()
 
 
 @pytest.mark.parametrize(
     ("lines", "complete"),
     [
-        (certificates(), True),
-        (certificates(issued=False), False),
-        (certificates(lasting=False), False),
+        (directory(), True),
+        (directory(of=FOREIGN_CA), False),
+        (directory(days=6), False),
+        (directory(keys=False), False),
+        (["##ca", "##server", "##peer", "##healthcheck-client"], False),
+        (["##ca", "-----BEGIN CERTIFICATE-----", "half"], False),
         ([], False),
     ],
 )
@@ -45,9 +80,10 @@ def test_member_certificates(lines: list[str], complete: bool) -> None:
 
 
 def test_names_in_certificates() -> None:
-    held = MemberCertificates().process(certificates())
-    assert held.authority == "78:B1:4F:16"
-    assert {"cp1", "w1", "w2", "10.115.0.12", "10.115.0.13"} <= held.names
+    held = MemberCertificates().process(directory())
+    assert held.authority == Authority().process(pem(CA))
+    assert held.authority != Authority().process(pem(FOREIGN_CA))
+    assert held.names == set(MEMBERS)
 
 
 @pytest.mark.parametrize(
