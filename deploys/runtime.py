@@ -10,17 +10,22 @@ from groundwork import artefacts, layout
 from groundwork.spec import ClusterSpec, Node
 from groundwork.templates import render
 from operations import artefacts as artefact_operations
-from operations import files, services
+from operations import files, packages, services
 from operations.files import File
 
 CONTAINERD_CONFIG = PurePosixPath("/etc/containerd/config.toml")
 KUBELET_UNIT = PurePosixPath("/etc/systemd/system/kubelet.service")
 
 
+PACKAGES = ("containerd", "runc")
+
+
 @phase("Runtime")
 def runtime(cluster: ClusterSpec, node: Node) -> None:
     if node not in cluster.kubernetes_nodes:
         return
+    # An upgrade to containerd 2 would take away the interface that kubelet 1.15 speaks.
+    packages.installed(name="containerd is installed and held", packages=PACKAGES, hold=True)
     files.present(name="containerd, crictl and the kubelet are configured", files=_files(cluster, node))
     services.running(name="containerd runs", unit="containerd", reads=[CONTAINERD_CONFIG])
     artefact_operations.programs_installed(

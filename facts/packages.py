@@ -1,4 +1,4 @@
-"""Which packages of the distribution a node has."""
+"""Which packages of the distribution a node has, and which it keeps at their version."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pyinfra.api import FactBase
 __all__ = ["InstalledPackages"]
 
 
-class InstalledPackages(FactBase[dict[str, str]]):
-    """Version of each of `packages` that is installed."""
+class InstalledPackages(FactBase[dict[str, bool]]):
+    """Of `packages`, those that are installed; true when they are held."""
 
     @staticmethod
-    def default() -> dict[str, str]:
+    def default() -> dict[str, bool]:
         return {}
 
     def command(self, packages: Iterable[str]) -> str:
         return (
-            "dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\\n' "
+            "dpkg-query -W -f '${db:Status-Status} ${db:Status-Want} ${Package}\\n' "
             f"{' '.join(packages)} 2>/dev/null; true"
         )
 
-    def process(self, output: list[str]) -> dict[str, str]:
+    def process(self, output: list[str]) -> dict[str, bool]:
         words = [line.split() for line in output]
-        return {w[1]: w[2] for w in words if len(w) == 3 and w[0] == "installed"}
+        return {w[2]: w[1] == "hold" for w in words if len(w) == 3 and w[0] == "installed"}

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from groundwork import layout
+from groundwork.artefacts import images_of, programs_of, resolve
 from groundwork.checks import Finding
 from groundwork.spec import ClusterSpec
 
@@ -38,5 +39,12 @@ def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding]) -> No
             "were not asked about there",
             soft_wrap=True,
         )
+    if built := _built(spec):
+        console.print(f"not the official files, but built from source: {', '.join(built)}", soft_wrap=True)
     first = spec.first_control_plane
     console.print(f"kubeconfig: {layout.ADMIN_KUBECONFIG} on {first.name} ({first.address}), root only")
+
+
+def _built(spec: ClusterSpec) -> list[str]:
+    artefacts = [a for node in spec.kubernetes_nodes for a in (*programs_of(spec, node), *images_of(spec, node))]
+    return sorted({a.name for a in (*artefacts, resolve(spec, "etcd")) if a.origin == "built"})

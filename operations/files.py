@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -18,7 +18,7 @@ from pyinfra.api import StringCommand, operation
 
 from facts.files import FileState, FileStates
 
-__all__ = ["File", "absent", "present", "write"]
+__all__ = ["File", "present", "write"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,6 @@ def present(*, files: Sequence[File]) -> Generator[StringCommand, None, None]:
         host.noop(f"{len(files)} file(s) are as wanted")
     for file in differing:
         yield write(file)
-
-
-@operation()
-def absent(*, paths: Iterable[PurePosixPath]) -> Generator[StringCommand, None, None]:
-    """None of `paths` exists as a file."""
-    found = host.get_fact(FileStates, paths=[str(p) for p in paths])
-    for path in found:
-        yield StringCommand("rm", "-f", shlex.quote(path))
 
 
 def write(file: File) -> StringCommand:

@@ -60,7 +60,7 @@ class TestKernel:
         first = run(kernel, {name: {"/proc/swaps": answer} for name in ("cp1", "w1")})
         answers = {
             name: {
-                "dpkg-query": [f"installed {p} 1.0" for p in PACKAGES],
+                "dpkg-query": [f"installed install {p}" for p in PACKAGES],
                 "sha256sum": list(states_of(first, name).values()),
                 "/proc/swaps": answer,
             }
@@ -94,6 +94,19 @@ class TestStorage:
 
 
 class TestRuntime:
+    @pytest.mark.parametrize(
+        ("answer", "wanted"),
+        [
+            ([], ["update", "install -y --no-install-recommends containerd runc", "hold containerd runc"]),
+            (["installed install containerd", "installed hold runc"], ["hold containerd"]),
+            (["installed hold containerd", "installed hold runc"], []),
+        ],
+    )
+    def test_containerd_is_installed_and_held(self, run: Run, answer: list[str], wanted: list[str]) -> None:
+        commands = [c for c in run(runtime, {"w1": {"dpkg-query": answer}}).commands("w1") if "apt-" in c]
+        assert len(commands) == len(wanted)
+        assert all(part in command for command, part in zip(commands, wanted, strict=True))
+
     def test_a_program_is_verified_before_it_is_moved(self, run: Run) -> None:
         commands = run(runtime).commands("w1")
         about = [c for c in commands if "/kubelet-v1.15.12-" in c]

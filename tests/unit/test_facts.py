@@ -202,8 +202,8 @@ def test_files_with_spaces_in_their_names() -> None:
 
 
 def test_packages_that_were_removed_are_not_installed() -> None:
-    lines = ["installed curl 7.88.1-10", "config-files socat 1.7", "not-installed ipvsadm "]
-    assert InstalledPackages().process(lines) == {"curl": "7.88.1-10"}
+    lines = ["installed hold containerd", "installed install curl", "config-files deinstall socat"]
+    assert InstalledPackages().process(lines) == {"containerd": True, "curl": False}
 
 
 def test_live_objects_of_one_and_of_many() -> None:
