@@ -19,7 +19,7 @@ def verification(cluster: ClusterSpec, node: Node) -> None:
     first = node == cluster.first_control_plane
     operations.node_asked(name="The node answers", spec=cluster, node=node)
     if first:
-        operations.cluster_asked(name="The cluster answers")
+        operations.cluster_asked(name="The cluster answers", spec=cluster)
         operations.probe_pods_ready(name="The probe pods are ready")
     if node in cluster.kubernetes_nodes:
         operations.pod_asked(name="The node's probe pod answers", spec=cluster, node=node)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["Answers", "Check", "Finding", "View", "judge", "parse_answers", "script"]
+__all__ = ["Answers", "Check", "Finding", "View", "judge", "parse_answers", "script", "unsettled"]
 
 Answers = Mapping[str, Sequence[str]]
 """The lines that each question was answered with, by the question's name."""
@@ -50,6 +50,8 @@ class Check:
     remedy: str
     wrong: Callable[[View], str | None]
     applies: Callable[[View], bool] = lambda view: True
+    settles: str | None = None
+    """The question whose answer may become right by itself, a moment after a change: it is asked again."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,18 @@ def judge(checks: Iterable[Check], views: Iterable[View]) -> list[Finding]:
     return [
         Finding(check, view.node.name, check.wrong(view)) for check in checks for view in seen if check.applies(view)
     ]
+
+
+def unsettled(checks: Iterable[Check], view: View) -> set[str]:
+    """The questions of `view` that are worth asking again, since what is wrong may become right by itself."""
+    return {
+        check.settles
+        for check in checks
+        if check.settles is not None
+        and check.settles in view.answers
+        and check.applies(view)
+        and check.wrong(view) is not None
+    }
 
 
 def script(questions: Mapping[str, str]) -> str:

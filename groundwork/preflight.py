@@ -300,7 +300,7 @@ CHECKS: Sequence[Check] = (
         "containerd",
         "containerd, installed or to be had",
         "1.6 or 1.7: 2.0 dropped the CRI that kubelet 1.15 speaks",
-        "Add a package source that has it; hold the package.",
+        "Run apt-get update there, or add a package source that has it.",
         _containerd,
         _is_kubernetes,
     ),

@@ -31,9 +31,6 @@ PROBE = "groundwork-probe"
 _ICMP_OVERHEAD = 28
 """Bytes of IPv4 and ICMP headers around the data of a ping."""
 
-_SETTLE_S = 60
-"""How long what follows from a change by itself (sessions, endpoints) is waited for before it is a finding."""
-
 
 def probe_pods(spec: ClusterSpec) -> Object:
     """A pause pod on every node: it needs no image that a cluster lacks."""
@@ -109,13 +106,11 @@ def pod_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dic
 
 def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
     api = spec.network.api_service_address
-    peers = len(spec.kubernetes_nodes) - 1
     return {
         "proxy-mode": f"curl -s --max-time 5 http://127.0.0.1:{layout.KUBE_PROXY_METRICS_PORT}/proxyMode",
         "felix": "curl -s --max-time 5 -o /dev/null -w '%{http_code}' "
         f"http://127.0.0.1:{layout.FELIX_HEALTH_PORT}/readiness",
-        "bird": f'n=0; while said=$({_BIRD}); [ $(echo "$said" | grep -c Established) -lt {peers} ] && '
-        f'[ $n -lt {_SETTLE_S} ]; do n=$((n+1)); sleep 1; done; echo "$said"',
+        "bird": _BIRD,
         "routes": "ip -4 route show proto bird; ip -4 route | grep -E 'dev (tunl0|vxlan)'",
         "links": "ip -o link show type ipip; ip -o link show type vxlan",
         "host-service": f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
@@ -272,6 +267,7 @@ NODE_CHECKS: Sequence[Check] = (
         "journalctl -u etcd, here and on the other members.",
         _etcd_health,
         _is_member,
+        settles="etcd-health",
     ),
     Check(
         "etcd-refuses-strangers",
@@ -304,6 +300,7 @@ NODE_CHECKS: Sequence[Check] = (
         "kubectl -n kube-system logs of kube-proxy here: it falls back in silence when ip_vs is missing.",
         lambda v: _unless(v.line("proxy-mode"), v.spec.kube_proxy.mode),
         _is_kubernetes,
+        settles="proxy-mode",
     ),
     Check(
         "ipvs-table",
@@ -312,6 +309,7 @@ NODE_CHECKS: Sequence[Check] = (
         "ipvsadm -Ln; kubectl -n kube-system logs of kube-proxy here.",
         _ipvs_table,
         _is_ipvs,
+        settles="ipvs",
     ),
     Check(
         "felix-ready",
@@ -320,6 +318,7 @@ NODE_CHECKS: Sequence[Check] = (
         "kubectl -n kube-system logs of calico-node here.",
         lambda v: None if v.line("felix") in ("200", "204") else (v.line("felix") or "no answer"),
         _is_kubernetes,
+        settles="felix",
     ),
     Check(
         "bgp-established",
@@ -328,6 +327,7 @@ NODE_CHECKS: Sequence[Check] = (
         "TCP 179 between the nodes; kubectl -n kube-system logs of calico-node here and on the peer.",
         _bgp_sessions,
         _is_kubernetes,
+        settles="bird",
     ),
     Check(
         "bgp-routes",
@@ -336,6 +336,7 @@ NODE_CHECKS: Sequence[Check] = (
         "ip route show proto bird; calicoctl get ippool -o wide.",
         _routes,
         _is_kubernetes,
+        settles="routes",
     ),
     Check(
         "pod-mtu",
@@ -344,6 +345,7 @@ NODE_CHECKS: Sequence[Check] = (
         "Compare network.mtu with the MTU of the nodes' interfaces and of everything between them.",
         _pings,
         _is_kubernetes,
+        settles="pings",
     ),
     Check(
         "pod-dns",
@@ -352,6 +354,7 @@ NODE_CHECKS: Sequence[Check] = (
         "kubectl -n kube-system get pods -l k8s-app=kube-dns; the Service kube-dns and its endpoints.",
         lambda v: _unless(v.line("dns"), str(v.spec.network.api_service_address)),
         _is_kubernetes,
+        settles="dns",
     ),
     Check(
         "pod-service",
@@ -360,6 +363,7 @@ NODE_CHECKS: Sequence[Check] = (
         "kube-proxy's rules here (iptables-save or ipvsadm -Ln).",
         lambda v: _unless(v.line("service"), "200"),
         _is_kubernetes,
+        settles="service",
     ),
     Check(
         "node-service",
@@ -368,6 +372,7 @@ NODE_CHECKS: Sequence[Check] = (
         "kube-proxy's rules here (iptables-save or ipvsadm -Ln).",
         lambda v: _unless(v.line("host-service"), "200"),
         _is_kubernetes,
+        settles="host-service",
     ),
 )
 
@@ -467,6 +472,7 @@ CLUSTER_CHECKS: Sequence[Check] = (
         "Ready",
         "kubectl describe node NAME; journalctl -u kubelet there.",
         _nodes_ready,
+        settles="nodes",
     ),
     Check(
         "kubelet-versions",
@@ -495,6 +501,7 @@ CLUSTER_CHECKS: Sequence[Check] = (
         "ok",
         "Logs of kube-apiserver; etcd's certificates must name every member.",
         lambda v: _unless(v.line("etcd-from-api"), "ok"),
+        settles="etcd-from-api",
     ),
     Check(
         "dns-replicas",
@@ -502,6 +509,7 @@ CLUSTER_CHECKS: Sequence[Check] = (
         "all ready, on different nodes",
         "kubectl -n kube-system get pods -o wide -l k8s-app=kube-dns; delete one of two that share a node.",
         _dns_replicas,
+        settles="dns-pods",
     ),
     Check(
         "pool",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import time
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
+import gevent
 from pyinfra import host, state
 from pyinfra.api import OperationError, State, StringCommand, operation
 from pyinfra.context import ctx_state
@@ -14,7 +16,7 @@ from rich.console import Console
 from deploys import session
 from facts.answers import AnswersFact
 from groundwork import proofs, report
-from groundwork.checks import Answers, Finding, View, judge
+from groundwork.checks import Answers, Check, Finding, View, judge, unsettled
 from groundwork.kubeadm import kubectl
 from groundwork.objects import dump
 from groundwork.spec import ClusterSpec, Node
@@ -31,6 +33,9 @@ __all__ = [
 ]
 
 _ROLLOUT_S = 120
+
+_SETTLE_S = 60
+"""How long what follows from a change by itself (sessions, endpoints, Ready) is waited for before it is a finding."""
 
 
 @dataclass
@@ -77,7 +82,7 @@ def probe_pods_ready() -> Generator[StringCommand, None, None]:
 def node_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
     """The node has answered what its proofs need to know of itself."""
     if state.is_executing:
-        _ask(node, proofs.node_questions(spec, node))
+        _ask_node(spec, node, proofs.node_questions(spec, node))
     yield from ()
 
 
@@ -85,21 +90,33 @@ def node_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, Non
 def pod_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
     """The node's probe pod has answered what only a pod can tell."""
     if state.is_executing:
-        _ask(node, proofs.pod_questions(spec, node, _evidence().pods))
+        _ask_node(spec, node, proofs.pod_questions(spec, node, _evidence().pods))
     yield from ()
-
-
-def _ask(node: Node, questions: Mapping[str, str]) -> None:
-    answers = host.get_fact(AnswersFact, questions=questions)
-    _evidence().nodes[node.name] = {**_evidence().nodes.get(node.name, {}), **answers}
 
 
 @operation()
-def cluster_asked() -> Generator[StringCommand, None, None]:
+def cluster_asked(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
     """The first control-plane node has answered the questions about the cluster as a whole."""
     if state.is_executing:
-        _evidence().cluster = host.get_fact(AnswersFact, questions=proofs.cluster_questions())
+        first = spec.first_control_plane
+        _evidence().cluster = _asked(spec, first, proofs.cluster_questions(), proofs.CLUSTER_CHECKS)
     yield from ()
+
+
+def _ask_node(spec: ClusterSpec, node: Node, questions: Mapping[str, str]) -> None:
+    known = _evidence().nodes.get(node.name, {})
+    _evidence().nodes[node.name] = {**known, **_asked(spec, node, questions, proofs.NODE_CHECKS)}
+
+
+def _asked(spec: ClusterSpec, node: Node, questions: Mapping[str, str], checks: Sequence[Check]) -> Answers:
+    """The answers; those that may become right by themselves are asked for again, for up to `_SETTLE_S`."""
+    deadline = time.monotonic() + _SETTLE_S
+    answers: Answers = host.get_fact(AnswersFact, questions=questions)
+    while (again := unsettled(checks, View(spec, node, answers))) and time.monotonic() < deadline:
+        gevent.sleep(1)
+        newer: Answers = host.get_fact(AnswersFact, questions={q: questions[q] for q in again})
+        answers = {**answers, **newer}
+    return answers
 
 
 @operation()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from groundwork import catalogue, kernel, preflight, proofs
-from groundwork.checks import Answers, Check, View, judge, parse_answers, script
+from groundwork.checks import Answers, Check, View, judge, parse_answers, script, unsettled
 from groundwork.spec import ClusterSpec, KubeProxy, Node, define
 
 
@@ -220,6 +220,21 @@ def test_a_broken_claim_is_caught(check: str, change: dict[str, Sequence[str]], 
     failed = failures(proofs.NODE_CHECKS, View(spec, spec.node("w1"), {**good_node(spec), **change}))
     assert list(failed) == [check]
     assert words in failed[check]
+
+
+def test_only_what_may_settle_is_asked_again() -> None:
+    spec = cluster()
+    answers = {**good_node(spec), "felix": ("503",), "bird": BIRD[:5], "iptables": ("nf_tables",)}
+    del answers["service"]
+    assert unsettled(proofs.NODE_CHECKS, View(spec, spec.node("w1"), answers)) == {"felix", "bird"}
+    assert unsettled(proofs.NODE_CHECKS, View(spec, spec.node("w1"), good_node(spec))) == set()
+
+
+def test_what_settles_is_asked_somewhere() -> None:
+    spec = cluster()
+    node = spec.node("cp1")
+    asked = {*proofs.node_questions(spec, node), *proofs.pod_questions(spec, node, {}), *proofs.cluster_questions()}
+    assert {c.settles for c in (*proofs.NODE_CHECKS, *proofs.CLUSTER_CHECKS) if c.settles} <= asked
 
 
 def good_cluster(spec: ClusterSpec) -> dict[str, Any]:
