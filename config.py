@@ -2,7 +2,7 @@
 
 from pyinfra import config
 
-from deploys import session
+from operations import session
 
 config.SUDO = True
 # One failed node fails the run: a worker must not join what did not come up.

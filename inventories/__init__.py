@@ -1,0 +1,1 @@
+"""Who: the nodes of each cluster by role, and one typed cluster object each."""

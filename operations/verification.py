@@ -13,13 +13,13 @@ from pyinfra.api import OperationError, State, StringCommand, operation
 from pyinfra.context import ctx_state
 from rich.console import Console
 
-from deploys import session
 from facts.answers import AnswersFact
 from groundwork import proofs, report
 from groundwork.checks import Answers, Check, Finding, View, judge, unsettled
 from groundwork.kubeadm import kubectl
 from groundwork.objects import dump
 from groundwork.spec import ClusterSpec, Node
+from operations import session
 from operations.commands import run_on
 
 __all__ = [
