@@ -112,7 +112,6 @@ def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
         f"http://127.0.0.1:{layout.FELIX_HEALTH_PORT}/readiness",
         "bird": _BIRD,
         "routes": "ip -4 route show proto bird; ip -4 route | grep -E 'dev (tunl0|vxlan)'",
-        "links": "ip -o link show type ipip; ip -o link show type vxlan",
         "host-service": f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
         "ipvs": "ipvsadm -Ln; ip -br addr show kube-ipvs0",
     }
