@@ -9,8 +9,12 @@ from deploys.calico import calico
 from deploys.control_plane import control_plane
 from deploys.dns import dns
 from deploys.etcd import etcd
+from deploys.example import example
+from deploys.ingress import ingress
 from deploys.kernel import kernel
+from deploys.policies import policies
 from deploys.preflight import preflight
+from deploys.resolver import resolver
 from deploys.runtime import runtime
 from deploys.storage import storage
 from deploys.verification import probe_pods, verification
@@ -26,4 +30,8 @@ workers()
 probe_pods()
 calico()
 dns()
+policies()
+example()
+ingress()
+resolver()
 verification()

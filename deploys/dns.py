@@ -1,4 +1,4 @@
-"""CoreDNS answers from replicas on different nodes, and a drain never takes the last one."""
+"""CoreDNS answers from replicas on different nodes with the inventory's Corefile, and a drain never takes the last."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from operations import objects
 def dns(cluster: ClusterSpec, node: Node) -> None:
     if node != cluster.first_control_plane:
         return
-    objects.applied(
-        name="CoreDNS has its replicas apart, and a disruption budget",
-        objects=model.objects(),
-        patches=model.patches(cluster),
-    )
-    objects.rolled_out(name="CoreDNS runs", workloads=["deployment/coredns"])
+    objects.applied(name="CoreDNS has a disruption budget", part="dns", objects=model.objects())
+    objects.patched(name="CoreDNS has its Corefile and its replicas apart", patches=model.patches(cluster))
+    objects.rolled_out(name="CoreDNS runs", workloads=[("Deployment", "kube-system", "coredns")])

@@ -2,69 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from pyinfra.api import FactBase
 
 from groundwork import layout
-from groundwork.kubeadm import api_get, kubectl
+from groundwork.kubeadm import api_get_all, kubectl
+from groundwork.objects import parse
 
-__all__ = ["LiveObjects", "RolloutStatus", "Workloads"]
+__all__ = ["LiveObjects", "UnreadyPods"]
+
+_MARK = "##groundwork"
 
 
 class LiveObjects(FactBase[list[dict[str, Any]]]):
-    """The live state of the objects given on standard input, as far as they exist."""
-
-    @staticmethod
-    def default() -> list[dict[str, Any]]:
-        return []
-
-    def command(self) -> str:
-        get = kubectl("get -f - -o json --ignore-not-found")
-        # Errors are not facts: what cannot be read is applied, and that says what is wrong.
-        return f"if [ -s {layout.ADMIN_KUBECONFIG} ]; then {get} 2>/dev/null; fi; true"
-
-    def process(self, output: list[str]) -> list[dict[str, Any]]:
-        return _parse(output)
-
-
-class Workloads(FactBase[list[dict[str, Any]]]):
-    """The live DaemonSets and Deployments at `paths` of the API, as far as they exist."""
+    """The live objects at `paths` of the API, lists of them or single ones, as far as they exist."""
 
     @staticmethod
     def default() -> list[dict[str, Any]]:
         return []
 
     def command(self, paths: Iterable[str]) -> str:
-        return "; ".join(f"{api_get(path)} 2>/dev/null; echo '##'" for path in paths) + "; true"
+        # Errors are not facts: what cannot be read is applied, and that says what is wrong.
+        return f"if [ -s {layout.ADMIN_KUBECONFIG} ]; then {api_get_all(paths, mark=_MARK)} 2>/dev/null; fi; true"
 
     def process(self, output: list[str]) -> list[dict[str, Any]]:
-        texts = "\n".join(output).split("##")
-        return [json.loads(text) for text in texts if text.strip()]
+        return [found for text in "\n".join(output).split(_MARK) for found in parse(text)]
 
 
-class RolloutStatus(FactBase[str]):
-    """`complete`, or what is wrong after waiting up to `timeout` s for a workload (`daemonset/NAME`)."""
+class UnreadyPods(FactBase[list[str]]):
+    """One line for each pod of a namespace that is not ready: its name, containers, state, restarts, node."""
 
     @staticmethod
-    def default() -> str:
-        return "kubectl said nothing"
-
-    def command(self, workload: str, namespace: str, timeout: int) -> str:
-        status = kubectl(f"-n {namespace} rollout status {workload} --timeout={timeout}s")
-        pods = kubectl(f"-n {namespace} get pods -o wide --no-headers")
-        return f"{status} 2>&1 && echo '##complete' || {pods} | grep -v ' Running ' | head -n 10; true"
-
-    def process(self, output: list[str]) -> str:
-        return "complete" if "##complete" in output else "\n".join(output)
-
-
-def _parse(lines: list[str]) -> list[dict[str, Any]]:
-    text = "\n".join(lines).strip()
-    if not text:
+    def default() -> list[str]:
         return []
-    answer = json.loads(text)
-    found: list[dict[str, Any]] = answer["items"] if answer.get("kind") == "List" else [answer]
-    return found
+
+    def command(self, namespace: str) -> str:
+        pods = kubectl(f"-n {namespace} get pods -o wide --no-headers")
+        return f"{pods} 2>&1 | awk '{{split($2, ready, \"/\")}} ready[1] != ready[2]' | head -n 10; true"
+
+    def process(self, output: list[str]) -> list[str]:
+        return output

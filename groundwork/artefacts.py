@@ -17,7 +17,7 @@ import yaml
 
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["Artefact", "ArtefactError", "images_of", "official", "programs_of", "resolve"]
+__all__ = ["Artefact", "ArtefactError", "image_of", "images_of", "official", "programs_of", "resolve"]
 
 Kind = Literal["binary", "archive", "image"]
 
@@ -58,9 +58,9 @@ class Artefact:
 
 
 def official(name: str, version: str | None = None) -> tuple[str, str] | None:
-    """URL and sha256 of the official file; None where there is no pin (or it is an image)."""
-    entry = _catalogue()[name]
-    if entry["kind"] == "image" or "sha256" not in entry or version not in (None, entry["version"]):
+    """URL and sha256 of the official file; None where there is no pin, or it is an image, or ours."""
+    entry = _catalogue().get(name)
+    if entry is None or entry["kind"] == "image" or "sha256" not in entry or version not in (None, entry["version"]):
         return None
     return entry["url"].format(version=entry["version"]), entry["sha256"]
 
@@ -74,14 +74,24 @@ def programs_of(spec: ClusterSpec, node: Node) -> tuple[Artefact, ...]:
 def images_of(spec: ClusterSpec, node: Node) -> tuple[Artefact, ...]:
     """The images a Kubernetes node must hold before kubeadm asks for them."""
     names = _EVERY_NODE_IMAGES + (_CONTROL_PLANE_IMAGES if node in spec.control_plane else ())
+    if node in spec.ingress_nodes:
+        names += ("ingress-nginx",)
+    if spec.example is not None:
+        names += ("shop",)
     return tuple(resolve(spec, name) for name in names)
+
+
+def image_of(spec: ClusterSpec, name: str) -> str:
+    """The full name, with its tag, of the image `name`."""
+    entry = _catalogue()[name]
+    return f"{entry['image']}:{_version(spec, entry['version'])}"
 
 
 def resolve(spec: ClusterSpec, name: str) -> Artefact:
     """The artefact `name` as the cluster's source provides it; ArtefactError when it does not."""
     entry = _catalogue()[name]
     version = _version(spec, entry["version"])
-    image = f"{entry['image']}:{version}" if entry["kind"] == "image" else None
+    image = image_of(spec, name) if entry["kind"] == "image" else None
     if spec.artefacts.directory is not None:
         return _from_bundle(spec, name, version, image)
     sha256 = spec.artefacts.sha256.get(name) or entry.get("sha256")
@@ -125,7 +135,8 @@ def _base(spec: ClusterSpec) -> str:
 
 
 def _version(spec: ClusterSpec, version: str) -> str:
-    return {"calico": spec.calico.release, "dns": spec.dns.version}.get(version, version)
+    chosen = {"calico": spec.calico.release, "dns": spec.dns.version, "ingress": spec.ingress.version}
+    return chosen.get(version, version)
 
 
 @cache

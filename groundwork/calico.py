@@ -1,4 +1,4 @@
-"""Calico for the Kubernetes datastore: pod routes by BGP between nodes, never encapsulated, and NetworkPolicies.
+"""Calico for the Kubernetes datastore: pod routes by BGP between nodes, and NetworkPolicies.
 
 Two releases share everything but what `_RELEASES` says. v3.28.5 was run (the lab; built from source, see there);
 v3.13.4, the last release that lists Kubernetes 1.15 as tested and the default, was only rendered.
@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from groundwork import layout
-from groundwork.objects import Object, part_of
+from groundwork.objects import Object
 from groundwork.spec import ClusterSpec
 from groundwork.templates import render
 
-__all__ = ["POOL", "objects"]
+__all__ = ["POOL", "objects", "pool_modes", "resource"]
 
 POOL = "default-ipv4-ippool"
 
@@ -81,18 +81,18 @@ _NAMESPACED = {"networkpolicies", "networksets", "endpointslices"}
 
 
 def objects(spec: ClusterSpec) -> list[Object]:
-    """Everything of Calico in the cluster, in the order in which it can be applied."""
+    """Everything of Calico in the cluster but BGP's configuration (`groundwork.bgp`)."""
     release = _RELEASES[spec.calico.release]
-    return part_of(
-        "calico",
-        [
-            *_definitions(release),
-            *_accounts(),
-            _pool(spec),
-            _bgp(spec),
-            *_rendered(spec, release),
-        ],
-    )
+    return [*_definitions(release), *_accounts(), _pool(spec), *_rendered(spec, release)]
+
+
+def pool_modes(spec: ClusterSpec) -> dict[str, str]:
+    """The pool's encapsulation, as Calico has it: one mode for each kind of tunnel."""
+    wanted = spec.network.encapsulation
+    return {
+        "ipipMode": "CrossSubnet" if wanted == "IPIPCrossSubnet" else "Never",
+        "vxlanMode": "CrossSubnet" if wanted == "VXLANCrossSubnet" else "Never",
+    }
 
 
 def _definitions(release: _Release) -> list[Object]:
@@ -142,33 +142,21 @@ def _accounts() -> list[Object]:
 
 def _pool(spec: ClusterSpec) -> Object:
     """The pool is ours, not one that calico-node makes from its environment: that acts only once."""
-    return _resource(
+    return resource(
         "IPPool",
         POOL,
         {
             "cidr": str(spec.network.pod_cidr),
             "blockSize": spec.network.block_size,
-            "ipipMode": "Never",
-            "vxlanMode": "Never",
+            **pool_modes(spec),
             "natOutgoing": True,
             "nodeSelector": "all()",
         },
     )
 
 
-def _bgp(spec: ClusterSpec) -> Object:
-    return _resource(
-        "BGPConfiguration",
-        "default",
-        {
-            "asNumber": spec.network.bgp.as_number,
-            "nodeToNodeMeshEnabled": True,
-            "logSeverityScreen": "Info",
-        },
-    )
-
-
-def _resource(kind: str, name: str, spec: Mapping[str, Any]) -> Object:
+def resource(kind: str, name: str, spec: Mapping[str, Any]) -> Object:
+    """An object of Calico's, as its Kubernetes datastore keeps it."""
     return {"apiVersion": f"{_GROUP}/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
@@ -177,7 +165,7 @@ def _rendered(spec: ClusterSpec, release: _Release) -> list[Object]:
         "release": spec.calico.release,
         "installer": release.installer,
         "address_method": release.address_method.format(api=spec.first_control_plane.address),
-        "mtu": spec.network.mtu,
+        "mtu": spec.network.pod_mtu,
         "cni_config": json.dumps(_cni(), indent=2),
         "cni_bin": layout.CNI_BIN,
         "cni_net": layout.CNI_CONFIG,

@@ -66,8 +66,9 @@ def modules(spec: ClusterSpec, node: Node) -> list[str]:
     """The modules to be loaded on `node`, now and at every boot; none where the kernel is somebody else's."""
     if node.shared_kernel:
         return []
+    tunnel = {"Never": (), "IPIPCrossSubnet": ("ipip",), "VXLANCrossSubnet": ("vxlan",)}[spec.network.encapsulation]
     ipvs = (*_IPVS_MODULES, f"ip_vs_{spec.kube_proxy.scheduler}") if spec.kube_proxy.mode == "ipvs" else ()
-    return list(dict.fromkeys((*_MODULES, *ipvs)))
+    return list(dict.fromkeys((*_MODULES, *ipvs, *tunnel)))
 
 
 def sysctls(node: Node) -> list[Sysctl]:

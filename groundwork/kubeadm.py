@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -9,7 +11,16 @@ import yaml
 from groundwork import layout
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["api_endpoint", "api_get", "etcd_certificates", "init", "join", "kubectl", "tolerated_preflight_errors"]
+__all__ = [
+    "api_endpoint",
+    "api_get",
+    "api_get_all",
+    "etcd_certificates",
+    "init",
+    "join",
+    "kubectl",
+    "tolerated_preflight_errors",
+]
 
 Document = dict[str, Any]
 
@@ -82,18 +93,33 @@ def kubectl(arguments: str) -> str:
 
 
 def api_get(path: str) -> str:
-    """A command on a control-plane node that prints what the API server answers to GET `path`.
+    """A command on a control-plane node that prints what the API server answers to GET `path`; it fails when that
+    is an error."""
+    return f"{_curl('--fail')} '{_local(path)}'"
 
-    For reading only: kubectl takes ten times as long to start as curl. The credentials are those with which the
-    API server itself speaks to kubelets; kubeadm puts them into the group of administrators.
+
+def api_get_all(paths: Iterable[str], *, mark: str) -> str:
+    """A command that prints the answers to GET each of `paths`, errors as well, and a line `mark` after each.
+
+    One connection serves all of them: a hundred answers take a tenth of a second.
     """
+    return f"{_curl('')} -g -w '\\n{mark}\\n' {' '.join(shlex.quote(_local(path)) for path in paths)}"
+
+
+def _curl(option: str) -> str:
+    """For reading only: kubectl takes ten times as long to start. The credentials are those with which the API
+    server itself speaks to kubelets; kubeadm puts them into the group of administrators."""
     pki = layout.KUBERNETES_PKI
     client = f"{pki}/apiserver-kubelet-client"
     return (
-        f"curl -s --fail --max-time 10 --cacert {pki}/ca.crt --cert {client}.crt --key {client}.key "
+        f"curl -s {option} --max-time 10 --cacert {pki}/ca.crt --cert {client}.crt --key {client}.key "
         # A name that kubeadm writes into every API server's certificate.
-        f"--resolve kubernetes:{layout.API_PORT}:127.0.0.1 'https://kubernetes:{layout.API_PORT}{path}'"
+        f"--resolve kubernetes:{layout.API_PORT}:127.0.0.1"
     )
+
+
+def _local(path: str) -> str:
+    return f"https://kubernetes:{layout.API_PORT}{path}"
 
 
 def api_endpoint(spec: ClusterSpec) -> str:

@@ -31,6 +31,9 @@ KUBELET_KUBECONFIG: Final = KUBERNETES / "kubelet.conf"
 KUBEADM_DOCUMENT: Final = KUBERNETES / "kubeadm.yaml"
 KUBELET_STATE: Final = Path("/var/lib/kubelet")
 
+CALICOCTL_CONFIG: Final = Path("/etc/calico/calicoctl.cfg")
+"""Where calicoctl looks when nothing else is said."""
+
 ETCD_DATA: Final = Path("/var/lib/etcd")
 ETCD_CONFIG: Final = Path("/etc/etcd")
 ETCD_PKI: Final = ETCD_CONFIG / "pki"
@@ -46,3 +49,7 @@ ETCD_PEER_PORT: Final = 2380
 ETCD_METRICS_PORT: Final = 2381
 BGP_PORT: Final = 179
 FELIX_HEALTH_PORT: Final = 9099
+HTTP_PORT: Final = 80
+HTTPS_PORT: Final = 443
+INGRESS_HEALTH_PORT: Final = 10254
+DNS_METRICS_PORT: Final = 9153

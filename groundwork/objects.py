@@ -5,14 +5,90 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
-__all__ = ["MANAGED_BY", "Object", "drift", "dump", "identity", "part_of", "rolled"]
+__all__ = [
+    "MANAGED_BY",
+    "Object",
+    "collection",
+    "contained",
+    "drift",
+    "dump",
+    "identity",
+    "listings",
+    "parse",
+    "part_of",
+    "path",
+    "rolled",
+    "was_applied",
+]
 
 Object = dict[str, Any]
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kube-groundwork"}
 _PART_OF = "app.kubernetes.io/part-of"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+_RESOURCES: Mapping[str, tuple[str, str, bool]] = {
+    "Namespace": ("/api/v1", "namespaces", False),
+    "Node": ("/api/v1", "nodes", False),
+    "ConfigMap": ("/api/v1", "configmaps", True),
+    "Endpoints": ("/api/v1", "endpoints", True),
+    "Secret": ("/api/v1", "secrets", True),
+    "Service": ("/api/v1", "services", True),
+    "ServiceAccount": ("/api/v1", "serviceaccounts", True),
+    "DaemonSet": ("/apis/apps/v1", "daemonsets", True),
+    "Deployment": ("/apis/apps/v1", "deployments", True),
+    "StatefulSet": ("/apis/apps/v1", "statefulsets", True),
+    "PodDisruptionBudget": ("/apis/policy/v1beta1", "poddisruptionbudgets", True),
+    "Ingress": ("/apis/networking.k8s.io/v1beta1", "ingresses", True),
+    "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies", True),
+    "ClusterRole": ("/apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
+    "ClusterRoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
+    "Role": ("/apis/rbac.authorization.k8s.io/v1", "roles", True),
+    "RoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "rolebindings", True),
+    "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1beta1", "customresourcedefinitions", False),
+    "IPPool": ("/apis/crd.projectcalico.org/v1", "ippools", False),
+    "BGPConfiguration": ("/apis/crd.projectcalico.org/v1", "bgpconfigurations", False),
+    "BGPPeer": ("/apis/crd.projectcalico.org/v1", "bgppeers", False),
+}
+"""Kind -> where the API serves it: group and version, plural, whether it belongs to a namespace."""
+
+
+def path(obj: Mapping[str, Any]) -> str:
+    """Where the API serves the object."""
+    kind, namespace, name = identity(obj)
+    group, plural, namespaced = _RESOURCES[kind]
+    return f"{group}/namespaces/{namespace}/{plural}/{name}" if namespaced else f"{group}/{plural}/{name}"
+
+
+def collection(kind: str, namespace: str) -> str:
+    """Where the API lists every object of a kind in a namespace."""
+    group, plural, _ = _RESOURCES[kind]
+    return f"{group}/namespaces/{namespace}/{plural}"
+
+
+def listings(part: str) -> list[str]:
+    """Where the API lists every object of this project that is part of `part`."""
+    selector = ",".join(f"{key}={value}" for key, value in {**MANAGED_BY, _PART_OF: part}.items())
+    return [f"{group}/{plural}?labelSelector={quote(selector)}" for group, plural, _ in _RESOURCES.values()]
+
+
+def was_applied(obj: Mapping[str, Any]) -> bool:
+    """Whether somebody applied the live object: Endpoints have the labels of their Service, and are nobody's."""
+    return _LAST_APPLIED in obj["metadata"].get("annotations", {})
+
+
+def parse(text: str) -> list[Object]:
+    """The objects in an answer of the API: one, the items of a list, or none where it says that there is none."""
+    answer: Object = json.loads(text) if text.strip() else {"kind": "Status"}
+    if answer["kind"] == "Status":
+        return []
+    if not answer["kind"].endswith("List"):
+        return [answer]
+    # Items of a list do not say what they are; the list does.
+    common = {"apiVersion": answer["apiVersion"], "kind": answer["kind"].removesuffix("List")}
+    return [{**common, **item} for item in answer["items"] or []]
 
 
 def part_of(name: str, objects: Iterable[Object]) -> list[Object]:

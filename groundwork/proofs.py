@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from groundwork import calico, kernel, layout
+from groundwork import bgp, calico, kernel, layout
 from groundwork.checks import Check, View
 from groundwork.etcd import client_url, etcdctl
 from groundwork.kubeadm import TOKEN_DESCRIPTION, api_get
@@ -90,7 +90,7 @@ def _etcd_questions(node: Node) -> dict[str, str]:
 def pod_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dict[str, str]:
     """The questions to the probe pod of a node; `pods` are the probe pods' addresses by node."""
     in_pod = _in_pod(pods.get(node.name, "none"))
-    size = spec.network.mtu - _ICMP_OVERHEAD
+    size = spec.network.pod_mtu - _ICMP_OVERHEAD
     others = [pods[n.name] for n in spec.kubernetes_nodes if n != node and n.name in pods]
     api, dns = spec.network.api_service_address, spec.network.dns_service_address
     name = f"kubernetes.default.svc.{spec.network.dns_domain}"
@@ -110,17 +110,11 @@ def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
         "proxy-mode": f"curl -s --max-time 5 http://127.0.0.1:{layout.KUBE_PROXY_METRICS_PORT}/proxyMode",
         "felix": "curl -s --max-time 5 -o /dev/null -w '%{http_code}' "
         f"http://127.0.0.1:{layout.FELIX_HEALTH_PORT}/readiness",
-        "bird": _BIRD,
+        "bird": bgp.BIRD,
         "routes": "ip -4 route show proto bird; ip -4 route | grep -E 'dev (tunl0|vxlan)'",
         "host-service": f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
         "ipvs": "ipvsadm -Ln; ip -br addr show kube-ipvs0",
     }
-
-
-_BIRD = (
-    # BIRD hangs up when its client stops sending, so the client waits for the answer.
-    "{ printf 'show protocols\\n'; sleep 0.1; } | timeout 3 socat - UNIX-CONNECT:/var/run/calico/bird.ctl"
-)
 
 
 def _in_pod(address: str) -> str:
@@ -179,21 +173,16 @@ def _etcd_members(view: View) -> str | None:
 
 
 def _bgp_sessions(view: View) -> str | None:
-    """BIRD answers `1002-Mesh_10_0_0_12 BGP master up 16:38:29 Established`, names with _ for dots."""
-    up = {
-        m[1].replace("_", ".")
-        for line in view.lines("bird")
-        if (m := re.search(r"(?:Mesh|Node|Global)_([\d_]+)\s+BGP\s.*\bEstablished\b", line))
-    }
-    peers = {str(n.address): n.name for n in view.spec.kubernetes_nodes if n != view.node}
-    missing = [name for address, name in peers.items() if address not in up]
+    up = bgp.established(view.lines("bird"))
+    missing = [name for address, name in bgp.neighbours(view.spec, view.node).items() if address not in up]
     return f"no session with {', '.join(missing)}" if missing else None
 
 
 def _routes(view: View) -> str | None:
     """Every other node is the next hop of a block; nothing goes through a tunnel."""
     lines = view.lines("routes")
-    if tunnelled := [line for line in lines if "tunl0" in line or "vxlan" in line]:
+    encapsulated = view.spec.network.encapsulation != "Never"
+    if not encapsulated and (tunnelled := [line for line in lines if "tunl0" in line or "vxlan" in line]):
         return f"a tunnel carries {tunnelled[0]}"
     hops = {m[1] for line in lines if (m := re.search(r"via (\S+)", line))}
     missing = [n.name for n in view.spec.kubernetes_nodes if n != view.node and str(n.address) not in hops]
@@ -321,7 +310,7 @@ NODE_CHECKS: Sequence[Check] = (
     ),
     Check(
         "bgp-established",
-        "BGP sessions with every other node",
+        "BGP sessions with every neighbour of the inventory",
         "Established",
         "TCP 179 between the nodes; kubectl -n kube-system logs of calico-node here and on the peer.",
         _bgp_sessions,
@@ -438,8 +427,7 @@ def _pool(view: View) -> str | None:
     wanted = {
         "cidr": str(view.spec.network.pod_cidr),
         "blockSize": view.spec.network.block_size,
-        "ipipMode": "Never",
-        "vxlanMode": "Never",
+        **calico.pool_modes(view.spec),
     }
     wrong = [f"{key} is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value]
     return ", ".join(wrong) or None
@@ -447,7 +435,8 @@ def _pool(view: View) -> str | None:
 
 def _mesh(view: View) -> str | None:
     found = _json(view, "bgp").get("spec", {})
-    wanted = {"asNumber": view.spec.network.bgp.as_number, "nodeToNodeMeshEnabled": True}
+    bgp_spec = view.spec.network.bgp
+    wanted = {"asNumber": bgp_spec.as_number, "nodeToNodeMeshEnabled": not bgp_spec.route_reflectors}
     wrong = [f"{key} is {found.get(key)}" for key, value in wanted.items() if found.get(key) != value]
     return ", ".join(wrong) or None
 
@@ -513,14 +502,14 @@ CLUSTER_CHECKS: Sequence[Check] = (
     Check(
         "pool",
         "Calico's address pool",
-        "the inventory's, without encapsulation",
+        "the inventory's, encapsulated only as it says",
         "Run the deploy again; cidr and blockSize of a pool cannot be changed.",
         _pool,
     ),
     Check(
         "mesh",
         "Calico's BGP configuration",
-        "the node-to-node mesh of the inventory's AS number",
+        "the inventory's AS number and mesh",
         "Run the deploy again.",
         _mesh,
     ),

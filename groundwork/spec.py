@@ -6,6 +6,7 @@ Every mistake of an inventory is reported at once, each with its key, its value 
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,22 +16,36 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from groundwork import certificates
+from groundwork.layout import API_PORT
+
 __all__ = [
+    "SYSTEM_NAMESPACES",
     "Artefacts",
     "Bgp",
+    "BgpPeer",
     "Calico",
     "ClusterSpec",
     "Dns",
     "Etcd",
+    "Example",
+    "Flow",
+    "Ingress",
+    "IngressHost",
     "KubeProxy",
     "Network",
     "Node",
+    "Pods",
+    "Policies",
     "Role",
     "define",
 ]
 
 Role = Literal["control_plane", "workers", "etcd", "ingress"]
 ROLES: tuple[Role, ...] = ("control_plane", "workers", "etcd", "ingress")
+
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "ingress-nginx")
+"""What the cluster itself lives in: policies never deny anything there."""
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -62,14 +77,28 @@ class Node(_Model):
     nf_conntrack_max are then the host's; verification reports each exception openly."""
 
 
+class BgpPeer(_Model):
+    """A router outside the cluster that every node speaks BGP with, such as a top-of-rack switch."""
+
+    address: IPv4Address
+    as_number: Annotated[int, Field(ge=1, le=4294967295)]
+    password_variable: str | None = None
+    """The environment variable, on the machine that runs pyinfra, with the session's password (TCP MD5)."""
+
+
 class Bgp(_Model):
-    """How nodes exchange pod routes: a node-to-node mesh of BIRD sessions."""
+    """How nodes exchange pod routes: a node-to-node mesh of BIRD sessions, or route reflectors."""
 
     as_number: Annotated[int, Field(ge=1, le=4294967295)] = 64512
+    full_mesh_limit: Annotated[int, Field(ge=2, le=500)] = 100
+    """Nodes; a mesh of n nodes has n(n-1)/2 sessions, and beyond this many route reflectors are demanded."""
+    route_reflectors: tuple[DnsLabel, ...] = ()
+    """Names of nodes that pass on everybody's routes; two or more. Empty: every node speaks with every other."""
+    peers: tuple[BgpPeer, ...] = ()
 
 
 class Network(_Model):
-    """Addresses of the cluster. Pods are routed, never encapsulated."""
+    """Addresses of the cluster. Pods are routed, and not encapsulated unless `encapsulation` says so."""
 
     pod_cidr: IPv4Network = IPv4Network("10.244.0.0/16")
     service_cidr: IPv4Network = IPv4Network("10.96.0.0/12")
@@ -77,8 +106,15 @@ class Network(_Model):
     block_size: Annotated[int, Field(ge=20, le=32)] = 26
     """Prefix length of the block of pod addresses that a node takes at a time; cannot change later."""
     mtu: Annotated[int, Field(ge=1280, le=9216)] = 1500
-    """Bytes; of the nodes' network interface, and so of the pods': nothing is taken off for a tunnel."""
+    """Bytes; of the nodes' network interface. Nodes that differ from it, or from each other, are refused."""
+    encapsulation: Literal["Never", "IPIPCrossSubnet", "VXLANCrossSubnet"] = "Never"
+    """What happens to packets for pods behind a router. `Never`: all nodes must be on one link."""
     bgp: Bgp = Bgp()
+
+    @property
+    def pod_mtu(self) -> int:
+        """Bytes; the pods' MTU: the nodes', less what a tunnel takes off."""
+        return self.mtu - {"Never": 0, "IPIPCrossSubnet": 20, "VXLANCrossSubnet": 50}[self.encapsulation]
 
     @property
     def api_service_address(self) -> IPv4Address:
@@ -125,11 +161,99 @@ class Calico(_Model):
 
 
 class Dns(_Model):
-    """CoreDNS, as kubeadm installs it."""
+    """CoreDNS, as kubeadm installs it, with a Corefile of ours."""
 
     version: str = "1.3.1"
     """The tag of the image `coredns`; 1.3.1 is what kubeadm v1.15 brings."""
     replicas: Annotated[int, Field(ge=1, le=20)] = 2
+    cache_entries: Annotated[int, Field(ge=256, le=1_000_000)] = 9984
+    """How many positive answers a replica keeps; CoreDNS' own default."""
+    cache_denial_entries: Annotated[int, Field(ge=256, le=1_000_000)] = 9984
+    """The same for negative answers: search lists make many of them."""
+    upstreams: tuple[IPv4Address, ...] = ()
+    """Where names outside the cluster are asked; empty: the nameservers of the node's resolv.conf."""
+    ndots: Annotated[int, Field(ge=1, le=15)] = 2
+    """For `ndots_namespaces`: a name with at least so many dots is asked as it is first."""
+    ndots_namespaces: tuple[DnsLabel, ...] = ()
+    """Namespaces whose Deployments, DaemonSets and StatefulSets get `ndots` (their pods restart once for it).
+    The kubelet's default of 5 cannot be changed for a whole cluster."""
+
+
+class Pods(_Model):
+    """The pods of a namespace with `labels`; all of its pods when there are none."""
+
+    namespace: DnsLabel
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Flow(_Model):
+    """Traffic that is let through: one flow opens both sides, egress at its source, ingress at its destination."""
+
+    source: Pods | IPv4Network | Literal["ingress"]
+    """`ingress`: the nodes of ingress_nodes, whose controllers come from the node's own address."""
+    destination: Pods | IPv4Network | Literal["api"]
+    """`api`: the API servers, behind the Service `kubernetes`."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """As the destination's pod listens; policies act after a Service's address was translated."""
+    protocol: Literal["TCP", "UDP"] = "TCP"
+
+
+class Policies(_Model):
+    """Namespaces where nothing is allowed but DNS and what `flows` declare."""
+
+    namespaces: tuple[DnsLabel, ...] = ()
+    flows: tuple[Flow, ...] = ()
+
+
+class IngressHost(_Model):
+    """One host name that ingress-nginx serves."""
+
+    host: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    namespace: DnsLabel
+    service: DnsLabel
+    port: Annotated[int, Field(ge=1, le=65535)]
+    certificate: Path | None = None
+    """PEM, leaf first; with `key`. Without them the host is served by plain HTTP alone."""
+    key: Path | None = None
+    client_ca: Path | None = None
+    """PEM; when given, only clients with a certificate of this authority are let in. It holds for the whole host,
+    so an admin area needs a host of its own."""
+    client_certificate: Path | None = None
+    """PEM; with `client_key`, a certificate of `client_ca` with which verification proves that clients get in."""
+    client_key: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the host's objects in its namespace."""
+        return self.host.replace(".", "-")
+
+
+class Ingress(_Model):
+    """ingress-nginx on the ingress nodes, in their own network namespace: ports 80 and 443 of each."""
+
+    version: Literal["v0.49.3", "0.33.0-20200630"] = "v0.49.3"
+    """v0.49.3 is the last for Kubernetes 1.15; the other is what the lab can build."""
+    class_name: DnsLabel = "nginx"
+    """Ingresses with the annotation kubernetes.io/ingress.class of this value are served."""
+    replicas: Annotated[int, Field(ge=1)] | None = None
+    """None: one on each ingress node. A node can hold only one."""
+    proxy_body_size: Annotated[str, Field(pattern=r"^[1-9][0-9]*[km]$")] = "50m"
+    """The largest request body (k, m: KiB, MiB)."""
+    proxy_connect_timeout_s: Annotated[int, Field(ge=1, le=75)] = 10
+    """Seconds to connect to a pod; nginx takes no more than 75."""
+    proxy_read_timeout_s: Annotated[int, Field(ge=1, le=3600)] = 20
+    """Seconds between two reads from a pod."""
+    hosts: tuple[IngressHost, ...] = ()
+
+
+class Example(_Model):
+    """A shop of a frontend and a backend, made of a program that echoes and waits: what proofs need to talk to."""
+
+    namespace: DnsLabel = "shop"
+    host: str = "shop.example"
+    """The host of `ingress.hosts` that leads to the frontend; limits and time-outs are proven through it."""
+    replicas: Annotated[int, Field(ge=1, le=20)] = 2
+    """Of the frontend and of the backend, each on different nodes where possible."""
 
 
 class Artefacts(_Model):
@@ -171,6 +295,9 @@ class ClusterSpec(_Model):
     etcd: Etcd = Etcd()
     calico: Calico = Calico()
     dns: Dns = Dns()
+    policies: Policies = Policies()
+    ingress: Ingress = Ingress()
+    example: Example | None = None
     artefacts: Artefacts = Artefacts()
 
     @property
@@ -215,6 +342,9 @@ class ClusterSpec(_Model):
 def _mistakes(spec: ClusterSpec) -> Iterator[str]:
     yield from _role_mistakes(spec)
     yield from _address_mistakes(spec)
+    yield from _bgp_mistakes(spec)
+    yield from _policy_mistakes(spec)
+    yield from _ingress_mistakes(spec)
 
 
 def _role_mistakes(spec: ClusterSpec) -> Iterator[str]:
@@ -251,6 +381,73 @@ def _address_mistakes(spec: ClusterSpec) -> Iterator[str]:
                 yield f"network.{field} {cidr} contains the address of {node.name}, {node.address}"
     if spec.network.block_size < pods.prefixlen:
         yield f"network.block_size /{spec.network.block_size} is larger than network.pod_cidr {pods}"
+
+
+def _bgp_mistakes(spec: ClusterSpec) -> Iterator[str]:
+    bgp, nodes = spec.network.bgp, spec.kubernetes_nodes
+    reflectors = bgp.route_reflectors
+    if not reflectors and len(nodes) > bgp.full_mesh_limit:
+        yield (
+            f"network.bgp.full_mesh_limit is {bgp.full_mesh_limit} and there are {len(nodes)} nodes: name two or more "
+            "of them in network.bgp.route_reflectors"
+        )
+    if len(reflectors) == 1:
+        yield f"network.bgp.route_reflectors names only {reflectors[0]}: name two or more, else its failure is all's"
+    for name in reflectors:
+        if name not in {n.name for n in nodes}:
+            yield f"network.bgp.route_reflectors names {name}, which is neither control plane nor worker"
+    for peer in bgp.peers:
+        variable = peer.password_variable
+        if variable and not os.environ.get(variable):
+            yield f"network.bgp.peers: the password of {peer.address} is in ${variable}, which is not set here"
+        if variable and spec.calico.release == "v3.13.4":
+            yield f"network.bgp.peers: {peer.address} has a password, which Calico v3.13.4 cannot use"
+
+
+def _policy_mistakes(spec: ClusterSpec) -> Iterator[str]:
+    policies = spec.policies
+    for name in policies.namespaces:
+        if name in SYSTEM_NAMESPACES:
+            yield f"policies.namespaces names {name}: the cluster itself lives there, and nothing is denied in it"
+    for i, flow in enumerate(policies.flows):
+        ends = [e.namespace for e in (flow.source, flow.destination) if isinstance(e, Pods)]
+        if not set(ends) & set(policies.namespaces):
+            yield (
+                f"policies.flows[{i}] touches no namespace of policies.namespaces, so it opens nothing "
+                f"(it is about {', '.join(ends) or 'no pods'})"
+            )
+        if flow.source == "ingress" and not spec.ingress_nodes:
+            yield f"policies.flows[{i}] comes from ingress, and ingress_nodes is empty"
+        if flow.destination == "api" and flow.port != API_PORT:
+            yield f"policies.flows[{i}] goes to port {flow.port} of the API servers: they listen on {API_PORT}"
+
+
+def _ingress_mistakes(spec: ClusterSpec) -> Iterator[str]:
+    ingress, nodes = spec.ingress, spec.ingress_nodes
+    if ingress.hosts and not nodes:
+        yield "ingress.hosts is given and ingress_nodes is empty: name the nodes that serve them"
+    if ingress.replicas is not None and nodes and ingress.replicas > len(nodes):
+        yield f"ingress.replicas is {ingress.replicas} and there are {len(nodes)} ingress_nodes: one fits on each"
+    served = Counter(h.host for h in ingress.hosts)
+    yield from (f"ingress.hosts names {host} {n} times" for host, n in served.items() if n > 1)
+    for i, host in enumerate(ingress.hosts):
+        where = f"ingress.hosts[{i}] ({host.host})"
+        if (host.certificate is None) != (host.key is None):
+            yield f"{where}: certificate and key belong together, give both or none"
+        if (host.client_certificate is None) != (host.client_key is None):
+            yield f"{where}: client_certificate and client_key belong together, give both or none"
+        if host.client_ca and not host.certificate:
+            yield f"{where}: client_ca needs certificate and key: clients show certificates only on TLS"
+        if host.client_certificate and not host.client_ca:
+            yield f"{where}: client_certificate is given and client_ca is not"
+        yield from (f"{where}: {text}" for text in certificates.mistakes(host.host, _files_of(host)))
+    if spec.example and spec.example.host not in served:
+        yield f"example.host {spec.example.host} is none of ingress.hosts: its proofs go through it"
+
+
+def _files_of(host: IngressHost) -> dict[str, Path]:
+    fields = ("certificate", "key", "client_ca", "client_certificate", "client_key")
+    return {field: path for field in fields if (path := getattr(host, field)) is not None}
 
 
 def define(**fields: Any) -> ClusterSpec:

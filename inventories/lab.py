@@ -1,6 +1,19 @@
 """The lab: whatever machines lab/lab.yaml (or the file that GROUNDWORK_LAB names) describes."""
 
-from groundwork.spec import Artefacts, Calico, Dns, KubeProxy, Node, define
+from groundwork.spec import (
+    Artefacts,
+    Calico,
+    Dns,
+    Example,
+    Flow,
+    Ingress,
+    IngressHost,
+    KubeProxy,
+    Node,
+    Pods,
+    Policies,
+    define,
+)
 from lab.spec import LabError, bundle_directory, load
 
 try:
@@ -28,17 +41,52 @@ def _with_role(role: str) -> tuple[Node, ...]:
     return tuple(_nodes[m.name] for m in _lab.machines if role in m.roles)
 
 
+_shop = {}
+if _ingress := _with_role("ingress"):
+    # The article's shop, where the lab has a node to serve it: a frontend that asks a backend on 8080, and an admin
+    # host that asks its clients for certificates.
+    _files = _lab.certificates
+    _frontend, _backend = (Pods(namespace="shop", labels={"app": tier}) for tier in ("frontend", "backend"))
+    _served = {"certificate": _files / "server.crt", "key": _files / "server.key"}
+    _shop = {
+        "policies": Policies(
+            namespaces=["shop"],
+            flows=[
+                Flow(source="ingress", destination=_frontend, port=8080),
+                Flow(source=_frontend, destination=_backend, port=8080),
+            ],
+        ),
+        "ingress": Ingress(
+            version="0.33.0-20200630",
+            hosts=[
+                IngressHost(host="shop.example", namespace="shop", service="frontend", port=8080, **_served),
+                IngressHost(
+                    host="admin.shop.example",
+                    namespace="shop",
+                    service="frontend",
+                    port=8080,
+                    client_ca=_files / "clients-ca.crt",
+                    client_certificate=_files / "client.crt",
+                    client_key=_files / "client.key",
+                    **_served,
+                ),
+            ],
+        ),
+        "example": Example(namespace="shop", host="shop.example"),
+    }
+
 _cluster = define(
     name=_lab.name,
     control_plane=_with_role("control_plane"),
     workers=_with_role("worker"),
     etcd_members=_with_role("etcd"),
-    ingress_nodes=_with_role("ingress"),
+    ingress_nodes=_ingress,
     # A shared kernel has no ip_vs to load: kube-proxy is told so, rather than left to fall back in silence.
     kube_proxy=KubeProxy(mode="iptables" if any(n.shared_kernel for n in _nodes.values()) else "ipvs"),
     # What can be built from source; see the lab's notes on artefacts.
     calico=Calico(release="v3.28.5"),
-    dns=Dns(version="1.6.2"),
+    dns=Dns(version="1.6.2", ndots_namespaces=["shop"] if _shop else []),
+    **_shop,
     artefacts=Artefacts(source="mirror", url=_lab.mirror_url, directory=bundle_directory()),
 )
 

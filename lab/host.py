@@ -81,4 +81,6 @@ def _rules(lab: Lab) -> Sequence[tuple[str, tuple[str, ...]]]:
         ("nat", ("POSTROUTING", "-s", network, "!", "-d", network, *mark, "-j", "MASQUERADE")),
         ("filter", ("FORWARD", "-i", lab.bridge, *mark, "-j", "ACCEPT")),
         ("filter", ("FORWARD", "-o", lab.bridge, *mark, "-j", "ACCEPT")),
+        # Inserted last, so first: what is sent to the range for documentation gets no answer at all (RFC 5737).
+        ("filter", ("FORWARD", "-i", lab.bridge, "-d", "192.0.2.0/24", *mark, "-j", "DROP")),
     )

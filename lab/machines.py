@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab import host, root
+from lab import certificates, host, root
 from lab.container import Container
 from lab.process import Process
 from lab.spec import Lab, LabError, Machine, bundle_directory, why_no_containers
@@ -63,6 +63,7 @@ def up(lab: Lab, names: Sequence[str], progress: Callable[[str], None]) -> None:
     progress("network, keys and mirror")
     host.link_up(lab)
     _keys(lab)
+    certificates.make(lab.certificates)
     mirror_up(lab)
     for box in chosen:
         progress(f"{box.machine.name} starts")

@@ -14,9 +14,9 @@ from pathlib import Path
 from lab import host
 from lab.spec import LabError, cache_directory
 
-__all__ = ["build"]
+__all__ = ["SUITE", "build", "debian_sources"]
 
-_SUITE = "bookworm"
+SUITE = "bookworm"
 
 _PACKAGES = [
     "apt",
@@ -102,7 +102,7 @@ chmod 440 /etc/sudoers.d/admin
 
 def build() -> Path:
     """The root image of this recipe, built if it is not in the cache; the directory of a file system."""
-    recipe = "\n".join([_SUITE, *_PACKAGES, *(f"{k}\n{v}" for k, v in _FILES.items()), _COMMANDS])
+    recipe = "\n".join([SUITE, *_PACKAGES, *(f"{k}\n{v}" for k, v in _FILES.items()), _COMMANDS])
     directory = cache_directory() / "roots" / hashlib.sha256(recipe.encode()).hexdigest()[:16]
     if directory.exists():
         return directory
@@ -126,10 +126,10 @@ def debian_sources() -> str:
     ).stdout.splitlines()
     fields = [line.split("|", 2) for line in listed]
     # The codename of the security archive is bookworm-security; third parties are not asked.
-    found = {f[2] for f in fields if f[0] == "Debian" and f[1].startswith(_SUITE)}
+    found = {f[2] for f in fields if f[0] == "Debian" and f[1].startswith(SUITE)}
     if not found:
         raise LabError(
-            f"this host's apt knows no package source of Debian {_SUITE}, which the lab's machines are "
+            f"this host's apt knows no package source of Debian {SUITE}, which the lab's machines are "
             "made of. Run apt-get update, or add one to /etc/apt/sources.list.d"
         )
     return "".join(f"{line}\n" for line in sorted(found))
@@ -150,7 +150,7 @@ def _bootstrap(root: Path, scratch: Path) -> None:
         "--variant=minbase",
         f"--include={','.join(_PACKAGES)}",
         f'--customize-hook=sh {script} "$1"',
-        _SUITE,
+        SUITE,
         root,
         "-",
         stdin=debian_sources(),

@@ -88,6 +88,11 @@ class Lab(_Model):
         return self.state / "ssh" / "id_ed25519"
 
     @property
+    def certificates(self) -> Path:
+        """The certificates and keys of the lab's ingress hosts and their clients."""
+        return self.state / "certificates"
+
+    @property
     def known_hosts(self) -> Path:
         """The machines' host keys, known before they boot."""
         return self.state / "ssh" / "known_hosts"

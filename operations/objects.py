@@ -1,31 +1,49 @@
-"""Objects in the cluster, applied where they differ; run on the first control-plane node."""
+"""Objects in the cluster, applied where they differ and deleted when no longer wanted; run on the first
+control-plane node."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Generator, Mapping, Sequence
+from urllib.parse import quote
 
+import gevent
 from pyinfra import host, state
 from pyinfra.api import OperationError, StringCommand, operation
 
-from facts.objects import LiveObjects, RolloutStatus, Workloads
+from facts.objects import LiveObjects, UnreadyPods
 from groundwork.kubeadm import kubectl
-from groundwork.objects import Object, contained, drift, dump, identity, rolled
+from groundwork.objects import Object, contained, drift, dump, identity, listings, part_of, path, rolled, was_applied
 
-__all__ = ["applied", "rolled_out"]
+__all__ = [
+    "applied",
+    "await_rollout",
+    "deleted",
+    "live_objects",
+    "nodes_labelled",
+    "patch_command",
+    "patched",
+    "rolled_out",
+]
 
 _DEFINITION = "CustomResourceDefinition"
 
+_ROLLOUT_S = 300
+
+_DELETE_S = 400
+"""How long a deletion may take; a namespace goes only after everything in it."""
+
+Identity = tuple[str, str, str]
+
 
 @operation()
-def applied(*, objects: Sequence[Object], patches: Sequence[Object] = ()) -> Generator[StringCommand, None, None]:
-    """Each object is in the cluster as given. Definitions of resources come first, and are waited for.
-
-    Objects that somebody else made (kubeadm) have the fields of `patches`; the rest of them stays theirs.
-    """
-    # kubectl answers nothing at all while one of the definitions is missing: then everything is applied.
-    live = {identity(o): o for o in host.get_fact(LiveObjects, _stdin=dump([*objects, *patches]))}
-    drifting = [o for o in objects if _drifts(o, live)]
+def applied(*, part: str, objects: Sequence[Object]) -> Generator[StringCommand, None, None]:
+    """The objects of this project that are part of `part` are exactly these: what is labelled so and not among
+    `objects` is deleted. Definitions of resources come first, and are waited for."""
+    wanted = part_of(part, objects)
+    live = {identity(o): o for o in live_objects(listings(part))}
+    drifting = [o for o in wanted if _drifts(o, live)]
     definitions = [o for o in drifting if o["kind"] == _DEFINITION]
     if definitions:
         yield StringCommand(kubectl("apply -f -"), _stdin=dump(definitions))
@@ -34,12 +52,47 @@ def applied(*, objects: Sequence[Object], patches: Sequence[Object] = ()) -> Gen
         )
     if others := [o for o in drifting if o["kind"] != _DEFINITION]:
         yield StringCommand(kubectl("apply -f -"), _stdin=dump(others))
+    names = {identity(w) for w in wanted}
+    if left := [o for key, o in live.items() if key not in names and was_applied(o)]:
+        yield from deleted(left)
+
+
+@operation()
+def patched(*, patches: Sequence[Object]) -> Generator[StringCommand, None, None]:
+    """Objects that somebody else made have the fields of `patches`; the rest of them stays theirs. A namespace
+    that does not exist is created."""
+    live = {identity(o): o for o in live_objects([path(p) for p in patches])}
     for patch in patches:
-        if not contained(patch, live.get(identity(patch), {})):
-            yield _patch(patch)
+        found = live.get(identity(patch))
+        if found is None and patch["kind"] == "Namespace":
+            yield StringCommand(kubectl("create -f -"), _stdin=json.dumps(patch))
+        elif not contained(patch, found or {}):
+            yield patch_command(patch)
 
 
-def _patch(patch: Object) -> StringCommand:
+def live_objects(paths: Sequence[str]) -> list[Object]:
+    """The objects at `paths` of the API, as the current host, a control-plane node, sees them."""
+    found: list[Object] = host.get_fact(LiveObjects, paths=list(paths))
+    return found
+
+
+def deleted(objects: Sequence[Object]) -> Generator[StringCommand, None, None]:
+    """The command that deletes live `objects`, each of which is named in the log."""
+    for obj in objects:
+        host.log(f"{obj['kind']} {obj['metadata']['name']} is no longer wanted")
+    named = [{"apiVersion": o["apiVersion"], "kind": o["kind"], "metadata": _place(o)} for o in objects]
+    yield StringCommand(
+        kubectl(f"delete --ignore-not-found --timeout={_DELETE_S}s -f -"),
+        _stdin=dump(named),
+    )
+
+
+def _place(obj: Object) -> Object:
+    return {key: obj["metadata"][key] for key in ("name", "namespace") if key in obj["metadata"]}
+
+
+def patch_command(patch: Object) -> StringCommand:
+    """The command that gives a live object of somebody else the fields of `patch`."""
     kind, namespace, name = identity(patch)
     where = f"-n {namespace} " if namespace else ""
     return StringCommand(
@@ -47,7 +100,7 @@ def _patch(patch: Object) -> StringCommand:
     )
 
 
-def _drifts(obj: Object, live: Mapping[tuple[str, str, str], Object]) -> bool:
+def _drifts(obj: Object, live: Mapping[Identity, Object]) -> bool:
     found = live.get(identity(obj))
     where = drift(obj, found)
     if where and found is not None:
@@ -56,15 +109,32 @@ def _drifts(obj: Object, live: Mapping[tuple[str, str, str], Object]) -> bool:
 
 
 @operation()
-def rolled_out(*, workloads: Sequence[str], timeout: int = 300) -> Generator[StringCommand, None, None]:
-    """Each of `workloads` (`daemonset/NAME` in kube-system) runs as declared, within `timeout` s."""
+def nodes_labelled(*, label: str, nodes: Sequence[str]) -> Generator[StringCommand, None, None]:
+    """These nodes of the cluster have the label, and no others."""
+    live = live_objects([f"/api/v1/nodes?labelSelector={quote(label)}"])
+    labelled = {o["metadata"]["name"] for o in live}
+    for name in sorted(set(nodes) - labelled):
+        yield StringCommand(kubectl(f"label node {name} {label}="))
+    for name in sorted(labelled - set(nodes)):
+        yield StringCommand(kubectl(f"label node {name} {label}-"))
+
+
+@operation()
+def rolled_out(*, workloads: Sequence[Identity]) -> Generator[StringCommand, None, None]:
+    """Each of `workloads` (kind, namespace, name) runs as declared, within five minutes."""
     if state.is_executing:
-        paths = ["/apis/apps/v1/namespaces/kube-system/{}s/{}".format(*w.split("/")) for w in workloads]
-        live = host.get_fact(Workloads, paths=paths)
-        if len(live) == len(workloads) and all(rolled(o) for o in live):
-            return
-        for workload in workloads:
-            answer = host.get_fact(RolloutStatus, workload=workload, namespace="kube-system", timeout=timeout)
-            if answer != "complete":
-                raise OperationError(f"{workload} did not roll out within {timeout} s:\n{answer}")
+        await_rollout(workloads)
     yield from ()
+
+
+def await_rollout(workloads: Sequence[Identity]) -> None:
+    """Returns when each of `workloads` runs as declared; OperationError after five minutes."""
+    paths = [path({"kind": k, "metadata": {"namespace": ns, "name": n}}) for k, ns, n in workloads]
+    # Not `kubectl rollout status`: it gives up at once where a rollout failed earlier, though it goes on now.
+    deadline = time.monotonic() + _ROLLOUT_S
+    while missing := {identity(o) for o in live_objects(paths) if rolled(o)} ^ set(workloads):
+        if time.monotonic() > deadline:
+            kind, namespace, name = min(missing)
+            said = "\n".join(host.get_fact(UnreadyPods, namespace=namespace)) or "no pod of it was started"
+            raise OperationError(f"{namespace}/{kind.lower()}/{name} did not roll out within {_ROLLOUT_S} s:\n{said}")
+        gevent.sleep(1)

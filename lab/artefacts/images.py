@@ -24,15 +24,34 @@ class Content:
     entrypoint: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
+    directory: str = "/"
 
 
-def layer(destination: Path, files: Mapping[str, Path | bytes], links: Mapping[str, str] | None = None) -> None:
-    """A tar with `files` (path in the image -> file or content) and symbolic `links`, all executable."""
+def layer(
+    destination: Path,
+    files: Mapping[str, Path | bytes],
+    links: Mapping[str, str] | None = None,
+    *,
+    directories: Sequence[str] = (),
+    owner: int = 0,
+    binders: Sequence[str] = (),
+) -> None:
+    """A tar with `directories`, `files` (path in the image -> file or content) and symbolic `links`.
+
+    All of it is executable and belongs to the user id `owner`. The files named in `binders` may bind ports below
+    1024 whoever runs them.
+    """
     with tarfile.open(destination, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name in directories:
+            entry = _entry(name)
+            entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, owner, owner
+            tar.addfile(entry)
         for name, source in sorted(files.items()):
             content = source if isinstance(source, bytes) else source.read_bytes()
             entry = _entry(name)
-            entry.mode, entry.size = 0o755, len(content)
+            entry.mode, entry.size, entry.uid, entry.gid = 0o755, len(content), owner, owner
+            if name in binders:
+                entry.pax_headers = {"SCHILY.xattr.security.capability": _NET_BIND_SERVICE}
             tar.addfile(entry, io.BytesIO(content))
         for name, target in sorted((links or {}).items()):
             entry = _entry(name)
@@ -50,6 +69,7 @@ def archive(destination: Path, image: str, layers: Sequence[Path], content: Cont
                 "Entrypoint": list(content.entrypoint),
                 "Env": [f"{k}={v}" for k, v in {"PATH": _PATH, **content.environment}.items()],
                 "User": content.user,
+                "WorkingDir": content.directory,
             },
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_digest(p)}" for p in layers]},
         },
@@ -83,6 +103,9 @@ def tar_gz(destination: Path, files: Mapping[str, Path]) -> None:
             with source.open("rb") as file:
                 tar.addfile(entry, file)
 
+
+_NET_BIND_SERVICE = "\x01\0\0\x02\0\x04\0\0" + "\0" * 12
+"""The kernel's vfs_cap_data, revision 2: effective, with capability 10 permitted."""
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

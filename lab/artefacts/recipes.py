@@ -14,10 +14,11 @@ from pathlib import Path
 
 from lab import host
 from lab.artefacts import images
+from lab.artefacts.debian import debian_layer
 from lab.artefacts.golang import Programs, kubernetes, module_directory, programs
 from lab.artefacts.images import Content
+from lab.artefacts.ingress import INGRESS_IMAGE, INGRESS_VERSION, ingress_image
 from lab.artefacts.store import Step
-from lab.root import debian_sources
 
 __all__ = ["Item", "items"]
 
@@ -28,11 +29,27 @@ _CNI = "v0.8.7"
 _CRICTL = "v1.15.0"
 _COREDNS = "1.6.2"
 _PAUSE = "3.1"
+_SHOP = "1"
 
-_BASE_PACKAGES = (
-    "base-files,bash,bird,ca-certificates,conntrack,coreutils,dash,debianutils,grep,iproute2,ipset,iptables,"
-    "kmod,libc-bin,netbase,runit,sed"
-)
+_BASE_PACKAGES = [
+    "base-files",
+    "bash",
+    "bird",
+    "ca-certificates",
+    "conntrack",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "grep",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "kmod",
+    "libc-bin",
+    "netbase",
+    "runit",
+    "sed",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,8 @@ def items() -> list[Item]:
         _image("pause", _PAUSE, "registry.k8s.io/pause", _pause_image(), "built from Kubernetes' pause.c"),
         _image("coredns", _COREDNS, "registry.k8s.io/coredns", _coredns_image(), "built"),
         *_calico_images(calico, from_calico),
+        _image("ingress-nginx", INGRESS_VERSION, INGRESS_IMAGE, ingress_image(), "built, on Debian's nginx"),
+        _image("shop", _SHOP, "docker.io/kube-groundwork/shop", _shop_image(), "the example's program"),
     ]
 
 
@@ -216,34 +235,21 @@ def _coredns_image() -> Step:
 def _debian_layer() -> Step:
     """A small Debian with the programs that kube-proxy and calico-node call; iptables is the legacy one."""
     hooks = [
-        'rm -rf "$1/etc/service" "$1/var/lib/apt"',
-        'rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale"',
+        'rm -rf "$1/etc/service"',
         *(
             f'ln -sf xtables-legacy-multi "$1/usr/sbin/{name}"'
             for v in ("iptables", "ip6tables")
             for name in (v, f"{v}-save", f"{v}-restore")
         ),
         'ln -sf which.debianutils "$1/usr/bin/which"',
-        # The maintainer script that gathers the certificates does not run in an extracted system.
-        'mkdir -p "$1/etc/ssl/certs" && cat "$1"/usr/share/ca-certificates/mozilla/*.crt '
-        '> "$1/etc/ssl/certs/ca-certificates.crt"',
     ]
+    return debian_layer("debian-layer", _BASE_PACKAGES, hooks)
 
-    def make(directory: Path, inputs: Mapping[str, Path]) -> None:
-        host.require({"mmdebstrap": "mmdebstrap"})
-        host.run(
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=extract",
-            f"--include={_BASE_PACKAGES}",
-            *(f"--extract-hook={hook}" for hook in hooks),
-            "bookworm",
-            directory / "layer.tar",
-            "-",
-            stdin=debian_sources(),
-        )
 
-    return Step("debian-layer", "\n".join([_BASE_PACKAGES, *hooks]), make)
+def _shop_image() -> Step:
+    step = programs(Programs("shop", ["."], {}))
+    image = f"docker.io/kube-groundwork/shop:{_SHOP}"
+    return _program_image("image-shop", image, step, {"shop": "shop"}, Content(["/shop"], user="65534"))
 
 
 def _calico_images(calico: Step, note: str) -> Sequence[Item]:

@@ -1,0 +1,3 @@
+module kube-groundwork/lab/shop
+
+go 1.24
