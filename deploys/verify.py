@@ -6,6 +6,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from deploys.verification import probe_pods, verification
+from operations import session
 
+session.current.thorough = True
 probe_pods()
 verification()

@@ -35,6 +35,7 @@ _RESOURCES: Mapping[str, tuple[str, str, bool]] = {
     "ConfigMap": ("/api/v1", "configmaps", True),
     "Endpoints": ("/api/v1", "endpoints", True),
     "Secret": ("/api/v1", "secrets", True),
+    "Pod": ("/api/v1", "pods", True),
     "Service": ("/api/v1", "services", True),
     "ServiceAccount": ("/api/v1", "serviceaccounts", True),
     "DaemonSet": ("/apis/apps/v1", "daemonsets", True),

@@ -31,7 +31,7 @@ class Pod:
     name: str
     address: IPv4Address
     node: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from groundwork import bgp, calico, kernel, layout
+from groundwork import bgp, calico, kernel, layout, lookups, traffic, web
 from groundwork.checks import Check, View
 from groundwork.etcd import client_url, etcdctl
 from groundwork.kubeadm import TOKEN_DESCRIPTION, api_get
@@ -211,7 +211,7 @@ def _ipvs_table(view: View) -> str | None:
     return f"missing: {', '.join(missing)}" if missing else None
 
 
-NODE_CHECKS: Sequence[Check] = (
+_OWN_CHECKS: Sequence[Check] = (
     Check(
         "cgroup-v1",
         "cgroup version",
@@ -363,6 +363,10 @@ NODE_CHECKS: Sequence[Check] = (
         settles="host-service",
     ),
 )
+
+
+NODE_CHECKS: Sequence[Check] = (*_OWN_CHECKS, *traffic.CHECKS, *web.CHECKS, *lookups.CHECKS)
+"""What is proven of every node."""
 
 
 def _json(view: View, question: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from groundwork.spec import ClusterSpec
 __all__ = ["show"]
 
 
-def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding]) -> None:
+def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding], *, not_repeated: Sequence[str] = ()) -> None:
     """One row for each check, then a sentence for each that failed, and what could not be proven at all."""
     table = Table(title=f"cluster {spec.name}: what was verified")
     for column in ("check", "what", "holds on", "fails on"):
@@ -37,6 +37,11 @@ def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding]) -> No
         console.print(
             f"not proven: {', '.join(shared)} share their host's kernel, so its modules, its own sysctls and IPVS "
             "were not asked about there",
+            soft_wrap=True,
+        )
+    if not_repeated:
+        console.print(
+            f"not proven again, since nothing was changed: {', '.join(not_repeated)} (deploys/verify.py does)",
             soft_wrap=True,
         )
     if built := _built(spec):

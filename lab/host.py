@@ -78,7 +78,9 @@ def _rules(lab: Lab) -> Sequence[tuple[str, tuple[str, ...]]]:
     network = str(lab.network)
     mark = ("-m", "comment", "--comment", f"kube-groundwork lab {lab.name}")
     return (
-        ("nat", ("POSTROUTING", "-s", network, "!", "-d", network, *mark, "-j", "MASQUERADE")),
+        # Not what the bridge itself carries from machine to machine: where bridge-nf-call-iptables is on, a node's
+        # packet to a pod on another node passes here too, and would come from the host.
+        ("nat", ("POSTROUTING", "-s", network, "!", "-o", lab.bridge, *mark, "-j", "MASQUERADE")),
         ("filter", ("FORWARD", "-i", lab.bridge, *mark, "-j", "ACCEPT")),
         ("filter", ("FORWARD", "-o", lab.bridge, *mark, "-j", "ACCEPT")),
         # Inserted last, so first: what is sent to the range for documentation gets no answer at all (RFC 5737).

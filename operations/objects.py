@@ -135,6 +135,7 @@ def await_rollout(workloads: Sequence[Identity]) -> None:
     while missing := {identity(o) for o in live_objects(paths) if rolled(o)} ^ set(workloads):
         if time.monotonic() > deadline:
             kind, namespace, name = min(missing)
-            said = "\n".join(host.get_fact(UnreadyPods, namespace=namespace)) or "no pod of it was started"
+            unready: list[str] = host.get_fact(UnreadyPods, namespace=namespace)
+            said = "\n".join(unready) or "no pod of it was started"
             raise OperationError(f"{namespace}/{kind.lower()}/{name} did not roll out within {_ROLLOUT_S} s:\n{said}")
         gevent.sleep(1)

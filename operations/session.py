@@ -52,6 +52,8 @@ class Session:
     changes: int = 0
     failed: bool = False
     executed: bool = False
+    thorough: bool = False
+    """Also proofs that take half a minute are wanted, whether or not something was changed."""
     unfinished: bool = False
     """An operation began and did not end: it raised, or the run was interrupted."""
     phases: dict[str, float] = field(default_factory=dict)

@@ -9,22 +9,29 @@ from weakref import WeakKeyDictionary
 
 import gevent
 from pyinfra import host, state
-from pyinfra.api import OperationError, State, StringCommand, operation
-from pyinfra.context import ctx_state
+from pyinfra.api import Host, OperationError, State, StringCommand, operation
+from pyinfra.context import ctx_host, ctx_state
 from rich.console import Console
 
 from facts.answers import AnswersFact
-from groundwork import proofs, report
+from groundwork import lookups, proofs, report, traffic, web
 from groundwork.checks import Answers, Check, Finding, View, judge, unsettled
 from groundwork.kubeadm import kubectl
-from groundwork.objects import dump
+from groundwork.objects import collection, dump, path, rolled
+from groundwork.policies import Pod
+from groundwork.proofs import NODE_CHECKS
 from groundwork.spec import ClusterSpec, Node
+from groundwork.traffic import Population
 from operations import session
 from operations.commands import run_on
+from operations.objects import live_objects
 
 __all__ = [
     "cluster_asked",
+    "ingress_asked",
     "judged",
+    "limits_asked",
+    "lookups_asked",
     "node_asked",
     "pod_asked",
     "probe_pods_ready",
@@ -44,8 +51,13 @@ class _Evidence:
 
     pods: dict[str, str] = field(default_factory=dict)
     """Address of the probe pod, by node."""
+    population: Population = field(default_factory=Population)
+    servers: list[Pod] = field(default_factory=list)
+    """CoreDNS' replicas."""
     nodes: dict[str, Answers] = field(default_factory=dict)
     cluster: Answers | None = None
+    not_repeated: list[str] = field(default_factory=list)
+    """Proofs that take long, and were left out since nothing was changed."""
 
 
 _EVIDENCE: WeakKeyDictionary[State, _Evidence] = WeakKeyDictionary()
@@ -64,18 +76,30 @@ def probe_pods_started(*, spec: ClusterSpec) -> Generator[StringCommand, None, N
 
 
 @operation()
-def probe_pods_ready() -> Generator[StringCommand, None, None]:
-    """The probe pods' addresses are known, as far as they came up."""
+def probe_pods_ready(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
+    """Who can be asked is known: the probe pods, as far as they came up, and the pods that policies are about."""
     if state.is_executing:
-        rollout = f"-n kube-system rollout status daemonset/{proofs.PROBE} --timeout={_ROLLOUT_S}s"
-        listed = (
-            f"-n kube-system get pods -l k8s-app={proofs.PROBE} -o jsonpath='{{range .items[*]}}"
-            '{.spec.nodeName} {.status.podIP} {.metadata.deletionTimestamp}{"\\n"}{end}\''
+        _await_probes()
+        namespaces = dict.fromkeys(("kube-system", *spec.policies.namespaces, *spec.dns.ndots_namespaces))
+        kinds = [("Pod", n) for n in namespaces] + [("Service", n) for n in spec.policies.namespaces]
+        objects = live_objects([collection(kind, namespace) for kind, namespace in kinds])
+        found = traffic.pods_of(objects)
+        probes = [p for p in found if p.labels.get("k8s-app") == proofs.PROBE]
+        evidence = _evidence()
+        evidence.pods = {p.node: str(p.address) for p in probes}
+        evidence.servers = [p for p in found if p.labels.get("k8s-app") == "kube-dns"]
+        evidence.population = Population(
+            pods=[*probes, *(p for p in found if p.namespace != "kube-system")],
+            services=[o for o in objects if o["kind"] == "Service"],
         )
-        words = [line.split() for line in run_on(host, f"{kubectl(rollout)} >&2; {kubectl(listed)}").splitlines()]
-        # A third word is the time at which a pod of an earlier run was deleted.
-        _evidence().pods = {w[0]: w[1] for w in words if len(w) == 2}
     yield from ()
+
+
+def _await_probes() -> None:
+    probes = path({"kind": "DaemonSet", "metadata": {"namespace": "kube-system", "name": proofs.PROBE}})
+    deadline = time.monotonic() + _ROLLOUT_S
+    while not all(rolled(o) for o in live_objects([probes])) and time.monotonic() < deadline:
+        gevent.sleep(0.5)
 
 
 @operation()
@@ -90,8 +114,57 @@ def node_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, Non
 def pod_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
     """The node's probe pod has answered what only a pod can tell."""
     if state.is_executing:
-        _ask_node(spec, node, proofs.pod_questions(spec, node, _evidence().pods))
+        evidence = _evidence()
+        asked = {
+            **proofs.pod_questions(spec, node, evidence.pods),
+            **traffic.questions(spec, node, evidence.population),
+        }
+        _ask_node(spec, node, asked)
     yield from ()
+
+
+@operation()
+def ingress_asked(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
+    """Every ingress node was sent requests, from here."""
+    if state.is_executing:
+        # One after the other: they share the files with the clients' certificates.
+        for node in spec.ingress_nodes:
+            _ask_node(spec, node, web.questions(spec, node), stdin=web.client_certificates(spec))
+    yield from ()
+
+
+@operation()
+def limits_asked(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
+    """Uploads and time-outs through ingress were tried, where something was changed or everything was asked for."""
+    if state.is_executing and spec.example and _worth_it("uploads and time-outs through ingress"):
+        nodes = [n for n in spec.ingress_nodes if web.slow_questions(spec, n)]
+        here = ctx_host.get()  # type: ignore[no-untyped-call]
+        gevent.joinall([gevent.spawn(_ask_limits, here, spec, n) for n in nodes], raise_error=True)
+    yield from ()
+
+
+def _ask_limits(here: Host, spec: ClusterSpec, node: Node) -> None:
+    with ctx_host.use(here):
+        _ask_node(spec, node, web.slow_questions(spec, node))
+
+
+@operation()
+def lookups_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
+    """The queries for a name were counted, on the first node with a pod of `dns.ndots_namespaces`."""
+    if state.is_executing and spec.dns.ndots_namespaces:
+        evidence = _evidence()
+        concerned = [p for p in evidence.population.pods if p.namespace in spec.dns.ndots_namespaces]
+        if concerned and concerned[0].node == node.name and _worth_it("DNS queries of a lookup"):
+            _ask_node(spec, node, lookups.questions(spec, concerned[0], evidence.servers))
+    yield from ()
+
+
+def _worth_it(what: str) -> bool:
+    """Whether a proof that takes long is done in this run; else the report says that it was not."""
+    if session.current.changes or session.current.thorough:
+        return True
+    _evidence().not_repeated.append(what)
+    return False
 
 
 @operation()
@@ -103,18 +176,21 @@ def cluster_asked(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
     yield from ()
 
 
-def _ask_node(spec: ClusterSpec, node: Node, questions: Mapping[str, str]) -> None:
-    known = _evidence().nodes.get(node.name, {})
-    _evidence().nodes[node.name] = {**known, **_asked(spec, node, questions, proofs.NODE_CHECKS)}
+def _ask_node(spec: ClusterSpec, node: Node, questions: Mapping[str, str], *, stdin: str = "") -> None:
+    """Asks the current host about `node`."""
+    answers = _asked(spec, node, questions, NODE_CHECKS, stdin=stdin)
+    _evidence().nodes[node.name] = {**_evidence().nodes.get(node.name, {}), **answers}
 
 
-def _asked(spec: ClusterSpec, node: Node, questions: Mapping[str, str], checks: Sequence[Check]) -> Answers:
+def _asked(
+    spec: ClusterSpec, node: Node, questions: Mapping[str, str], checks: Sequence[Check], *, stdin: str = ""
+) -> Answers:
     """The answers; those that may become right by themselves are asked for again, for up to `_SETTLE_S`."""
     deadline = time.monotonic() + _SETTLE_S
-    answers: Answers = host.get_fact(AnswersFact, questions=questions)
+    answers: Answers = host.get_fact(AnswersFact, questions=questions, _stdin=stdin)
     while (again := unsettled(checks, View(spec, node, answers))) and time.monotonic() < deadline:
         gevent.sleep(1)
-        newer: Answers = host.get_fact(AnswersFact, questions={q: questions[q] for q in again})
+        newer: Answers = host.get_fact(AnswersFact, questions={q: questions[q] for q in again}, _stdin=stdin)
         answers = {**answers, **newer}
     return answers
 
@@ -138,7 +214,7 @@ def judged(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
         failed = [f for f in findings if not f.passed]
         session.current.proofs_passed = len(findings) - len(failed)
         session.current.proofs_failed = len(failed)
-        report.show(Console(highlight=False), spec, findings)
+        report.show(Console(highlight=False), spec, findings, not_repeated=_evidence().not_repeated)
         if failed:
             raise OperationError(f"{len(failed)} of {len(findings)} proofs failed; see the table above")
     yield from ()
@@ -147,7 +223,7 @@ def judged(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
 def _findings(spec: ClusterSpec) -> list[Finding]:
     evidence = _evidence()
     views = [View(spec, n, evidence.nodes[n.name]) for n in spec.nodes if n.name in evidence.nodes]
-    findings = judge(proofs.NODE_CHECKS, views)
+    findings = judge(NODE_CHECKS, views)
     if evidence.cluster is not None:
         findings += judge(proofs.CLUSTER_CHECKS, [View(spec, spec.first_control_plane, evidence.cluster)])
     return findings

@@ -31,8 +31,15 @@ func main() {
 		fmt.Fprintf(w, "%s %s\n", role, name)
 	})
 	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		// The whole body is read before any of it is sent back: nginx does not read an answer while it still sends the
+		// request, and both sides would wait for each other until a time-out.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		w.Header().Set("Content-Type", "application/octet-stream")
-		if _, err := io.Copy(w, r.Body); err != nil {
+		if _, err := w.Write(body); err != nil {
 			log.Printf("echo: %v", err)
 		}
 	})
