@@ -23,8 +23,8 @@ def verification(cluster: ClusterSpec, node: Node) -> None:
         operations.probe_pods_ready(name="The probe pods are ready", spec=cluster)
     if node in cluster.kubernetes_nodes:
         operations.pod_asked(name="The node's probe pod answers", spec=cluster, node=node)
-    if first and cluster.ingress_nodes:
-        operations.ingress_asked(name="Every ingress node answers", spec=cluster)
+        operations.ingress_asked(name="Ingress nodes answer", spec=cluster, node=node)
+    if first:
         operations.limits_asked(name="Limits and time-outs hold", spec=cluster)
     if node in cluster.kubernetes_nodes:
         operations.lookups_asked(name="Lookups are counted", spec=cluster, node=node)

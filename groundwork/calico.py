@@ -18,11 +18,13 @@ from groundwork.objects import Object
 from groundwork.spec import ClusterSpec
 from groundwork.templates import render
 
-__all__ = ["POOL", "objects", "pool_modes", "resource"]
+__all__ = ["POOL", "POOL_PATH", "objects", "pool_modes", "resource"]
 
 POOL = "default-ipv4-ippool"
 
 _GROUP = "crd.projectcalico.org"
+
+POOL_PATH = f"/apis/{_GROUP}/v1/ippools/{POOL}"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["Sysctl", "modules", "sysctls"]
+__all__ = ["Sysctl", "modules", "sysctls", "tunnels"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,13 @@ def modules(spec: ClusterSpec, node: Node) -> list[str]:
     """The modules to be loaded on `node`, now and at every boot; none where the kernel is somebody else's."""
     if node.shared_kernel:
         return []
-    tunnel = {"Never": (), "IPIPCrossSubnet": ("ipip",), "VXLANCrossSubnet": ("vxlan",)}[spec.network.encapsulation]
     ipvs = (*_IPVS_MODULES, f"ip_vs_{spec.kube_proxy.scheduler}") if spec.kube_proxy.mode == "ipvs" else ()
-    return list(dict.fromkeys((*_MODULES, *ipvs, *tunnel)))
+    return list(dict.fromkeys((*_MODULES, *ipvs, *tunnels(spec))))
+
+
+def tunnels(spec: ClusterSpec) -> tuple[str, ...]:
+    """The modules that `network.encapsulation` needs."""
+    return {"Never": (), "IPIPCrossSubnet": ("ipip",), "VXLANCrossSubnet": ("vxlan",)}[spec.network.encapsulation]
 
 
 def sysctls(node: Node) -> list[Sysctl]:

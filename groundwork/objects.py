@@ -10,6 +10,7 @@ from urllib.parse import quote
 __all__ = [
     "MANAGED_BY",
     "Object",
+    "belongs_to",
     "collection",
     "contained",
     "drift",
@@ -20,7 +21,6 @@ __all__ = [
     "part_of",
     "path",
     "rolled",
-    "was_applied",
 ]
 
 Object = dict[str, Any]
@@ -69,15 +69,19 @@ def collection(kind: str, namespace: str) -> str:
     return f"{group}/namespaces/{namespace}/{plural}"
 
 
-def listings(part: str) -> list[str]:
-    """Where the API lists every object of this project that is part of `part`."""
-    selector = ",".join(f"{key}={value}" for key, value in {**MANAGED_BY, _PART_OF: part}.items())
-    return [f"{group}/{plural}?labelSelector={quote(selector)}" for group, plural, _ in _RESOURCES.values()]
+def listings() -> list[str]:
+    """Where the API lists every object of this project."""
+    selector = quote(",".join(f"{key}={value}" for key, value in MANAGED_BY.items()))
+    return [f"{group}/{plural}?labelSelector={selector}" for group, plural, _ in _RESOURCES.values()]
 
 
-def was_applied(obj: Mapping[str, Any]) -> bool:
-    """Whether somebody applied the live object: Endpoints have the labels of their Service, and are nobody's."""
-    return _LAST_APPLIED in obj["metadata"].get("annotations", {})
+def belongs_to(obj: Mapping[str, Any], part: str) -> bool:
+    """Whether somebody applied the live object as part of `part`.
+
+    Not everything with our labels was applied: Endpoints have the labels of their Service, and are nobody's.
+    """
+    metadata = obj["metadata"]
+    return metadata.get("labels", {}).get(_PART_OF) == part and _LAST_APPLIED in metadata.get("annotations", {})
 
 
 def parse(text: str) -> list[Object]:

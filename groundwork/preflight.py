@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 
-from groundwork import layout
+from groundwork import calico, kernel, layout
 from groundwork.checks import Check, View
+from groundwork.kubeadm import api_get
 from groundwork.spec import ClusterSpec, Node
 
 __all__ = ["CHECKS", "questions"]
@@ -27,6 +29,13 @@ _DISK_GIB = 5
 """Images and programs of one node take about 2 GiB; the kubelet evicts pods when a tenth is left."""
 
 _LOCK_WAIT_S = 300
+
+
+_RESOLV_CONF = "$([ -e /run/systemd/resolve/resolv.conf ] && echo /run/systemd/resolve || echo /etc)/resolv.conf"
+"""What kubeadm v1.15 tells the kubelet to give to pods: behind systemd-resolved, the real nameservers."""
+
+_CONNECT = '{{ timeout 3 bash -c ": </dev/tcp/$p/{port}" 2>&1; [ $? != 124 ] || echo timed out; }} | sed "s/^/$p /"'
+"""A closed port answers at once that it is closed; a firewall that drops answers nothing."""
 
 
 def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
@@ -53,7 +62,11 @@ def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
         "containerd": "containerd --version || apt-cache policy containerd | sed -n 's/ *Candidate:/candidate/p'",
         "docker": "systemctl is-active docker",
         "ip_vs": "[ -d /sys/module/ip_vs ] || modprobe -n -q ip_vs || echo missing",
-        "nameservers": "grep -c ^nameserver /etc/resolv.conf",
+        "nameservers": f"sed -n 's/^nameserver *//p' {_RESOLV_CONF}",
+        "bgp-blocked": f"for p in {peers}; do {_CONNECT.format(port=layout.BGP_PORT)} & done; wait",
+        "tunnel": "; ".join(f"modprobe -n -q {m} || [ -d /sys/module/{m} ] || echo {m}" for m in kernel.tunnels(spec))
+        or "true",
+        "pool": f"[ ! -s {layout.ADMIN_KUBECONFIG} ] || {api_get(calico.POOL_PATH)}",
         "etcd": f"[ -d {layout.ETCD_DATA}/member ] && sed -n 's/^initial-cluster: //p' {layout.ETCD_CONFIG}/etcd.yaml",
         "kubelet": f"sed -n 's|.*server: https://||p' {layout.KUBELET_KUBECONFIG}",
     }
@@ -206,6 +219,43 @@ def _other_members(view: View) -> str | None:
     return f"etcd was made with {', '.join(sorted(made_with))}" if made_with != wanted else None
 
 
+def _bgp_blocked(view: View) -> str | None:
+    """Refused is fine: nobody listens yet, and the packet arrived."""
+    names = {str(n.address): n.name for n in view.spec.kubernetes_nodes}
+    lost = [
+        f"{names[address]} ({how})"
+        for line in view.lines("bgp-blocked")
+        for address, how in [(line.split(" ")[0], "no route" if "o route" in line else "no answer")]
+        if address in names and ("timed out" in line or "o route" in line)
+    ]
+    return f"no way to {', '.join(dict.fromkeys(lost))}" if lost else None
+
+
+def _nameservers(view: View) -> str | None:
+    servers = view.lines("nameservers")
+    if not servers:
+        return "none"
+    # In a pod, the loopback is the pod's own: CoreDNS would ask itself (coredns#2087).
+    loops = [s for s in servers if s.startswith("127.") or s == "::1"]
+    return f"{', '.join(loops)}: CoreDNS would ask itself" if loops else None
+
+
+def _pool_fixed(view: View) -> str | None:
+    try:
+        live = json.loads("".join(view.lines("pool")))["spec"]
+    except (ValueError, KeyError):
+        return None
+    network = view.spec.network
+    wanted = {"cidr": str(network.pod_cidr), "blockSize": network.block_size}
+    fields = {"cidr": "network.pod_cidr", "blockSize": "network.block_size"}
+    wrong = [
+        f"{fields[k]} is {live.get(k)} in the cluster and {v} in the inventory"
+        for k, v in wanted.items()
+        if live.get(k) != v
+    ]
+    return ", ".join(wrong) or None
+
+
 CHECKS: Sequence[Check] = (
     Check(
         "not-busy",
@@ -279,8 +329,9 @@ CHECKS: Sequence[Check] = (
         "one-link",
         "the way to the other nodes",
         "direct: pods are routed without encapsulation, so no router may lie between nodes",
-        "Put the nodes into one subnet.",
+        "Put the nodes into one subnet, or set network.encapsulation.",
         lambda v: v.line("routers") or None,
+        lambda v: v.spec.network.encapsulation == "Never",
     ),
     Check(
         "ports",
@@ -321,11 +372,36 @@ CHECKS: Sequence[Check] = (
         lambda v: _is_kubernetes(v) and v.spec.kube_proxy.mode == "ipvs",
     ),
     Check(
+        "tunnel",
+        "the kernel modules of network.encapsulation",
+        "there",
+        'Install the distribution\'s full kernel, or set network.encapsulation to "Never".',
+        lambda v: ", ".join(v.lines("tunnel")) or None,
+        lambda v: _is_kubernetes(v) and not v.node.shared_kernel,
+    ),
+    Check(
+        "bgp-reachable",
+        f"TCP {layout.BGP_PORT} of the other nodes",
+        "reached, whether or not somebody listens yet",
+        "Let TCP 179 through between the nodes, in both directions.",
+        _bgp_blocked,
+        _is_kubernetes,
+    ),
+    Check(
+        "pool-fixed",
+        "the pods' addresses in a cluster that exists",
+        "those of the inventory: a pool's range and block size cannot be changed",
+        "Put the old values back into the inventory; a new range needs a new pool and every pod restarted, by hand.",
+        _pool_fixed,
+        lambda v: v.node == v.spec.first_control_plane,
+    ),
+    Check(
         "nameserver",
-        "nameservers in /etc/resolv.conf",
-        "one or more: CoreDNS forwards to them",
-        "Configure the node's resolver.",
-        lambda v: "none" if v.line("nameservers") in ("", "0") else None,
+        "nameservers for CoreDNS, from the node's resolv.conf",
+        "one or more, and none of them on the loopback",
+        "Configure the node's resolver (systemd-resolved is fine), or give dns.upstreams in the inventory.",
+        _nameservers,
+        lambda v: _is_kubernetes(v) and not v.spec.dns.upstreams,
     ),
     Check("clock", "the clock", f"within {_SKEW_S:g} s of the other nodes", "Let chrony or timesyncd run.", _skew),
     Check(

@@ -133,7 +133,7 @@ def cluster_questions() -> dict[str, str]:
         "etcd-from-api": api_get("/healthz/etcd"),
         "nodes": api_get("/api/v1/nodes"),
         "dns-pods": api_get("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"),
-        "pool": api_get(f"{group}/ippools/{calico.POOL}"),
+        "pool": api_get(calico.POOL_PATH),
         "bgp": api_get(f"{group}/bgpconfigurations/default"),
         "tokens": f"{layout.BIN}/kubeadm token list --kubeconfig {layout.ADMIN_KUBECONFIG}",
     }

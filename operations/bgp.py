@@ -12,10 +12,10 @@ from pyinfra.api import Host, OperationError, StringCommand, operation
 
 from groundwork import bgp
 from groundwork.kubeadm import kubectl
-from groundwork.objects import Object, drift, dump, identity, listings, part_of, path, was_applied
+from groundwork.objects import Object, drift, dump, identity, part_of, path
 from groundwork.spec import ClusterSpec
 from operations.commands import run_on
-from operations.objects import deleted, live_objects
+from operations.objects import deleted, forget_live_objects, live_objects, live_part
 
 __all__ = ["configured"]
 
@@ -35,7 +35,7 @@ def configured(*, spec: ClusterSpec, hosts: Mapping[str, Host]) -> Generator[Str
     reflectors = spec.network.bgp.route_reflectors
     final = part_of(_PART, [bgp.configuration(spec, mesh=not reflectors), *bgp.peers(spec)])
     nodes = [{"kind": "Node", "metadata": {"name": n.name}} for n in spec.kubernetes_nodes]
-    live = {identity(o): o for o in live_objects([*listings(_PART), *(path(n) for n in nodes)])}
+    live = {identity(o): o for o in (*live_part(_PART), *live_objects([path(n) for n in nodes]))}
     marked = {n for k, _, n in live if k == "Node" and _is_reflector(live[k, "", n])}
     runs = ("BGPConfiguration", "", "default") in live
     if marked != set(reflectors):
@@ -48,12 +48,15 @@ def configured(*, spec: ClusterSpec, hosts: Mapping[str, Host]) -> Generator[Str
             yield _marked(bgp.reflector_patch(spec, spec.node(name), reflects=name in reflectors))
             if runs and state.is_executing:
                 _await_sessions(spec, hosts)
-        live = {identity(o): o for o in live_objects(listings(_PART))} if state.is_executing else live
+        forget_live_objects()
+        live = {identity(o): o for o in live_part(_PART)}
     yield from _applied(final, live)
     names = {identity(o) for o in final}
-    unwanted = [o for key, o in live.items() if key[0] != "Node" and key not in names and was_applied(o)]
+    unwanted = [o for key, o in live.items() if key[0] != "Node" and key not in names]
     if unwanted:
         yield from deleted(unwanted)
+    if unwanted or any(drift(o, live.get(identity(o))) for o in final):
+        forget_live_objects()
 
 
 def _is_reflector(node: Object) -> bool:

@@ -7,20 +7,24 @@ import json
 import time
 from collections.abc import Generator, Mapping, Sequence
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import gevent
 from pyinfra import host, state
-from pyinfra.api import OperationError, StringCommand, operation
+from pyinfra.api import OperationError, State, StringCommand, operation
+from pyinfra.context import ctx_state
 
 from facts.objects import LiveObjects, UnreadyPods
 from groundwork.kubeadm import kubectl
-from groundwork.objects import Object, contained, drift, dump, identity, listings, part_of, path, rolled, was_applied
+from groundwork.objects import Object, belongs_to, contained, drift, dump, identity, listings, part_of, path, rolled
 
 __all__ = [
     "applied",
     "await_rollout",
     "deleted",
+    "forget_live_objects",
     "live_objects",
+    "live_part",
     "nodes_labelled",
     "patch_command",
     "patched",
@@ -42,7 +46,7 @@ def applied(*, part: str, objects: Sequence[Object]) -> Generator[StringCommand,
     """The objects of this project that are part of `part` are exactly these: what is labelled so and not among
     `objects` is deleted. Definitions of resources come first, and are waited for."""
     wanted = part_of(part, objects)
-    live = {identity(o): o for o in live_objects(listings(part))}
+    live = {identity(o): o for o in live_part(part)}
     drifting = [o for o in wanted if _drifts(o, live)]
     definitions = [o for o in drifting if o["kind"] == _DEFINITION]
     if definitions:
@@ -53,8 +57,10 @@ def applied(*, part: str, objects: Sequence[Object]) -> Generator[StringCommand,
     if others := [o for o in drifting if o["kind"] != _DEFINITION]:
         yield StringCommand(kubectl("apply -f -"), _stdin=dump(others))
     names = {identity(w) for w in wanted}
-    if left := [o for key, o in live.items() if key not in names and was_applied(o)]:
+    if left := [o for key, o in live.items() if key not in names]:
         yield from deleted(left)
+    if drifting or left:
+        forget_live_objects()
 
 
 @operation()
@@ -68,6 +74,22 @@ def patched(*, patches: Sequence[Object]) -> Generator[StringCommand, None, None
             yield StringCommand(kubectl("create -f -"), _stdin=json.dumps(patch))
         elif not contained(patch, found or {}):
             yield patch_command(patch)
+
+
+_OURS: WeakKeyDictionary[State, list[Object]] = WeakKeyDictionary()
+
+
+def live_part(part: str) -> list[Object]:
+    """The live objects that were applied as part of `part`. All parts are read at once, and again after a change."""
+    current: State = ctx_state.get()  # type: ignore[no-untyped-call]
+    if not state.is_executing or current not in _OURS:
+        _OURS[current] = live_objects(listings())
+    return [o for o in _OURS[current] if belongs_to(o, part)]
+
+
+def forget_live_objects() -> None:
+    """After a change: the next question for a part is asked anew."""
+    _OURS.pop(ctx_state.get(), None)  # type: ignore[no-untyped-call]
 
 
 def live_objects(paths: Sequence[str]) -> list[Object]:

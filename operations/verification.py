@@ -124,12 +124,13 @@ def pod_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None
 
 
 @operation()
-def ingress_asked(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
-    """Every ingress node was sent requests, from here."""
+def ingress_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, None, None]:
+    """Ingress nodes were sent requests from `node`: each from the node that comes after it."""
     if state.is_executing:
-        # One after the other: they share the files with the clients' certificates.
-        for node in spec.ingress_nodes:
-            _ask_node(spec, node, web.questions(spec, node), stdin=web.client_certificates(spec))
+        nodes = spec.kubernetes_nodes
+        for served in spec.ingress_nodes:
+            if nodes[(nodes.index(served) + 1) % len(nodes)] == node:
+                _ask_node(spec, served, web.questions(spec, served), stdin=web.client_certificates(spec))
     yield from ()
 
 
