@@ -69,7 +69,7 @@ GOOD_PREFLIGHT: dict[str, Sequence[str]] = {
     "containerd": ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u2",),
     "docker": ("inactive",),
     "ip_vs": (),
-    "nameservers": ("1",),
+    "nameservers": ("10.0.0.1",),
     "etcd": ("cp1=https://10.0.0.11:2380,w1=https://10.0.0.12:2380,w2=https://10.0.0.13:2380",),
     "kubelet": ("10.0.0.11:6443",),
 }
@@ -118,7 +118,7 @@ def test_a_good_node_is_not_refused() -> None:
         ("containerd", {"containerd": ()}, "neither installed nor to be had"),
         ("no-docker", {"docker": ("active",)}, "running"),
         ("ip_vs", {"ip_vs": ("missing",)}, "missing"),
-        ("nameserver", {"nameservers": ("0",)}, "none"),
+        ("nameserver", {"nameservers": ()}, "none"),
         ("clock", {"offset": ("30.0",)}, "from the others"),
         ("etcd-members", {"etcd": ("cp1=https://10.0.0.11:2380",)}, "etcd was made with cp1"),
         ("own-cluster", {"kubelet": ("10.7.7.7:6443",)}, "10.7.7.7:6443"),
@@ -234,6 +234,8 @@ def test_what_settles_is_asked_somewhere() -> None:
     spec = cluster()
     node = spec.node("cp1")
     asked = {*proofs.node_questions(spec, node), *proofs.pod_questions(spec, node, {}), *proofs.cluster_questions()}
+    # Those of policies and ingress are in test_network.
+    asked |= {"policies", "policy-dns", "ingress"}
     assert {c.settles for c in (*proofs.NODE_CHECKS, *proofs.CLUSTER_CHECKS) if c.settles} <= asked
 
 

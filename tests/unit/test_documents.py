@@ -90,11 +90,6 @@ class TestCalico:
     def objects(self, request: pytest.FixtureRequest) -> list[dict[str, Any]]:
         return calico.objects(cluster(calico=Calico(release=request.param)))
 
-    def test_objects_are_ours(self, objects: list[dict[str, Any]]) -> None:
-        for obj in objects:
-            assert obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "kube-groundwork"
-            assert obj["metadata"]["labels"]["app.kubernetes.io/part-of"] == "calico"
-
     def test_only_apis_that_kubernetes_1_15_serves(self, objects: list[dict[str, Any]]) -> None:
         served = {
             "apiextensions.k8s.io/v1beta1",
@@ -138,7 +133,8 @@ class TestCalico:
 
 
 def test_coredns_keeps_its_replicas_apart() -> None:
-    deployment, namespace = dns.patches(cluster())
+    corefile, deployment, namespace = dns.patches(cluster())
+    assert "ready" not in corefile["data"]["Corefile"].split(), "CoreDNS 1.3.1 does not know it"
     assert deployment["spec"]["replicas"] == 2
     assert "podAntiAffinity" in deployment["spec"]["template"]["spec"]["affinity"]
     assert namespace["metadata"]["labels"] == {"name": "kube-system"}

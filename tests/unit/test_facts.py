@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -207,6 +208,9 @@ def test_packages_that_were_removed_are_not_installed() -> None:
 
 
 def test_live_objects_of_one_and_of_many() -> None:
+    listed = {"kind": "PodList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}]}
+    nothing = {"kind": "Status", "code": 404}
+    one = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}}
+    lines = [part for answer in (listed, nothing, one) for part in (json.dumps(answer), "##groundwork")]
     assert LiveObjects().process([]) == []
-    assert LiveObjects().process(['{"kind": "List", "items": [{"kind": "Pod"}]}']) == [{"kind": "Pod"}]
-    assert LiveObjects().process(['{"kind": "Pod"}']) == [{"kind": "Pod"}]
+    assert LiveObjects().process(lines) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}, one]

@@ -1,0 +1,154 @@
+"""The packet jungle on a real cluster: what is declared is proven, what is broken is named, what goes leaves nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.lab.conftest import Outcome, TestLab
+
+LAB = (
+    "kgnet",
+    "10.119.0.0/24",
+    {"cp1": ["control_plane", "etcd"], "w1": ["worker", "ingress"], "w2": ["worker", "ingress"]},
+)
+
+pytestmark = pytest.mark.lab
+
+KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+
+
+def kubectl(lab: TestLab, arguments: str) -> str:
+    return lab.on("cp1", f"{KUBECTL} {arguments}")
+
+
+def verified(lab: TestLab) -> Outcome:
+    return lab.run("deploys/verify.py")
+
+
+def open_ports(lab: TestLab) -> dict[str, bool]:
+    """From a pod of the backend to one of the frontend and the other way round, which no policy forbids at first."""
+    pods = json.loads(kubectl(lab, "-n shop get pods -o json"))["items"]
+    at = {p["metadata"]["labels"]["app"]: (p["spec"]["nodeName"], p["status"]["podIP"]) for p in pods}
+    found = {}
+    for source, target in (("frontend", "backend"), ("backend", "frontend")):
+        node, address = at[source]
+        inside = (
+            "for n in /run/netns/*; do nsenter --net=$n ip -4 -o addr | grep -qF ' " + address + "/' && "
+            f"nsenter --net=$n timeout 3 bash -c ': >/dev/tcp/{at[target][1]}/8080' && echo open; done; true"
+        )
+        found[source] = "open" in lab.on(node, f"bash -c {json.dumps(inside)}".replace("$n", "\\$n"))
+    return found
+
+
+def test_the_shop_stands_and_everything_is_proven(bare: TestLab) -> None:
+    outcome = bare.run()
+    assert outcome.code == 0, outcome.text[-4000:]
+    assert outcome.number("failed") == 0
+    for proof in ("policy-denies", "ingress-clients", "ingress-read-timeout", "dns-queries"):
+        assert proof in outcome.text
+    assert "node-to-node mesh | up" in bare.on("cp1", "calicoctl node status")
+
+
+def test_a_second_run_changes_nothing(bare: TestLab) -> None:
+    outcome = bare.run()
+    assert outcome.code == 0, outcome.text[-4000:]
+    assert outcome.number("changes") == 0
+    assert "not proven again" in outcome.text
+
+
+def test_before_any_policy_everything_is_open(bare: TestLab) -> None:
+    assert open_ports(bare) == {"frontend": True, "backend": False}
+    kubectl(bare, "-n shop delete networkpolicy --all")
+    assert open_ports(bare) == {"frontend": True, "backend": True}
+    outcome = bare.run()
+    assert outcome.code == 0, outcome.text[-4000:]
+    assert open_ports(bare) == {"frontend": True, "backend": False}
+
+
+BREAKS: dict[str, tuple[Callable[[TestLab], object], str, str]] = {
+    "bird-stopped": (
+        lambda lab: lab.on("w2", "pkill -STOP -x bird; sleep 1; true"),
+        "bgp-established w2",
+        "BGP sessions",
+    ),
+    "policy-deleted": (
+        lambda lab: kubectl(lab, "-n shop delete networkpolicy default-deny"),
+        "policy-denies w",
+        "is open; wanted: dropped",
+    ),
+    "pool-tunnelled": (
+        lambda lab: kubectl(
+            lab, 'patch ippool default-ipv4-ippool --type=merge -p \'{"spec":{"vxlanMode":"Always"}}\''
+        ),
+        "pool cp1",
+        "vxlanMode is Always",
+    ),
+    "dns-gone": (
+        lambda lab: kubectl(lab, "-n kube-system scale deployment coredns --replicas=0"),
+        "dns-replicas cp1",
+        "0 of 2 replicas are ready",
+    ),
+    "mtu-lowered": (lambda lab: lab.on("w1", "ip link set host0 mtu 1400"), "pod-mtu", "pods on other nodes answered"),
+    "client-ca-emptied": (
+        lambda lab: kubectl(
+            lab, '-n shop patch secret admin-shop-example-client-ca -p \'{"data":{"ca.crt":null,"x":"eA=="}}\''
+        ),
+        "ingress-clients w",
+        "with nobody's certificate",
+    ),
+}
+
+MENDS: dict[str, Callable[[TestLab], object]] = {
+    "bird-stopped": lambda lab: lab.on("w2", "pkill -CONT -x bird; true"),
+    "mtu-lowered": lambda lab: lab.on("w1", "ip link set host0 mtu 1500"),
+}
+"""What is no object of the cluster is mended by hand; everything else by the next run."""
+
+
+@pytest.mark.parametrize("broken", list(BREAKS))
+def test_a_broken_claim_is_named_and_mended(bare: TestLab, broken: str) -> None:
+    break_it, where, what = BREAKS[broken]
+    break_it(bare)
+    outcome = verified(bare)
+    MENDS.get(broken, lambda lab: None)(bare)
+    assert outcome.code == 1, outcome.text[-4000:]
+    assert where in outcome.text
+    assert what in outcome.text
+    mended = bare.run()
+    assert mended.code == 0, mended.text[-4000:]
+
+
+def test_what_cannot_change_is_refused(bare: TestLab) -> None:
+    kubectl(bare, 'patch ippool default-ipv4-ippool --type=merge -p \'{"spec":{"blockSize":24}}\'')
+    outcome = bare.run()
+    assert outcome.code == 1
+    assert "network.block_size is 24 in the cluster and 26 in the inventory" in outcome.text
+    kubectl(bare, 'patch ippool default-ipv4-ippool --type=merge -p \'{"spec":{"blockSize":26}}\'')
+
+
+def test_kubeadm_keeps_the_corefile(bare: TestLab) -> None:
+    bare.on("cp1", "kubeadm init phase addon coredns --config /etc/kubernetes/kubeadm.yaml")
+    assert "success 9984 30" in kubectl(bare, "-n kube-system get configmap coredns -o yaml")
+    outcome = bare.run()
+    assert outcome.code == 0, outcome.text[-4000:]
+    affinity = kubectl(bare, "-n kube-system get deployment coredns -o jsonpath={.spec.template.spec.affinity}")
+    assert "podAntiAffinity" in affinity
+
+
+def test_what_is_not_declared_any_more_leaves_nothing(bare: TestLab) -> None:
+    for machine in ("w1", "w2"):
+        bare.data["machines"][machine]["roles"] = ["worker"]
+    bare.write()
+    outcome = bare.run()
+    assert outcome.code == 0, outcome.text[-4000:]
+    left = "get ns,deploy,svc,ep,ing,netpol,secret,cm,sa,clusterrole -A -l app.kubernetes.io/part-of -o name"
+    parts = "app.kubernetes.io/part-of in (example,ingress,policies)"
+    assert kubectl(bare, left.replace("app.kubernetes.io/part-of", f"'{parts}'")) == ""
+    namespaces = kubectl(bare, "get namespaces -o name")
+    assert "shop" not in namespaces
+    assert "ingress-nginx" not in namespaces
+    again = bare.run()
+    assert again.number("changes") == 0
