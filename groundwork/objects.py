@@ -86,7 +86,10 @@ def belongs_to(obj: Mapping[str, Any], part: str) -> bool:
 
 def parse(text: str) -> list[Object]:
     """The objects in an answer of the API: one, the items of a list, or none where it says that there is none."""
-    answer: Object = json.loads(text) if text.strip() else {"kind": "Status"}
+    # A group that is not defined yet is no Status, but plain text: "404 page not found".
+    if not text.strip().startswith("{"):
+        return []
+    answer: Object = json.loads(text)
     if answer["kind"] == "Status":
         return []
     if not answer["kind"].endswith("List"):

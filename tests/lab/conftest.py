@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ class TestLab:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "GROUNDWORK_LAB": str(self.path), "COLUMNS": "160"}
 
-    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """A command of the lab."""
         done = subprocess.run(
             [sys.executable, "-m", "lab", *arguments],
@@ -69,15 +70,16 @@ class TestLab:
             env=self.environment,
             capture_output=True,
             text=True,
+            input=stdin,
             timeout=RUN_S,
             check=False,
         )
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
 
-    def on(self, machine: str, shell: str, check: bool = True) -> str:
+    def on(self, machine: str, shell: str, check: bool = True, stdin: str = "") -> str:
         """What a shell command says on a machine, as root."""
-        return self.command("ssh", machine, f"sudo sh -c '{shell}'", check=check).stdout
+        return self.command("ssh", machine, f"sudo sh -c {shlex.quote(shell)}", check=check, stdin=stdin).stdout
 
     def start(self, deploy: str = "deploys/cluster.py", *options: str) -> subprocess.Popen[str]:
         """A run of the product, whose output is still to be read."""

@@ -1,4 +1,4 @@
-"""The packet jungle on a real cluster: what is declared is proven, what is broken is named, what goes leaves nothing."""
+"""Policies, ingress, DNS and BGP on a real cluster: what is declared is proven, what is broken is named."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from groundwork import bgp, calico, ingress
+from groundwork.objects import dump
+from groundwork.spec import Bgp, BgpPeer, Calico, Ingress, IngressHost, Network, Node, define
 from tests.lab.conftest import Outcome, TestLab
 
 LAB = (
@@ -36,10 +39,10 @@ def open_ports(lab: TestLab) -> dict[str, bool]:
     for source, target in (("frontend", "backend"), ("backend", "frontend")):
         node, address = at[source]
         inside = (
-            "for n in /run/netns/*; do nsenter --net=$n ip -4 -o addr | grep -qF ' " + address + "/' && "
+            f"for n in /run/netns/*; do nsenter --net=$n ip -4 -o addr | grep -qF ' {address}/' || continue; "
             f"nsenter --net=$n timeout 3 bash -c ': >/dev/tcp/{at[target][1]}/8080' && echo open; done; true"
         )
-        found[source] = "open" in lab.on(node, f"bash -c {json.dumps(inside)}".replace("$n", "\\$n"))
+        found[source] = "open" in lab.on(node, inside)
     return found
 
 
@@ -119,6 +122,36 @@ def test_a_broken_claim_is_named_and_mended(bare: TestLab, broken: str) -> None:
     assert what in outcome.text
     mended = bare.run()
     assert mended.code == 0, mended.text[-4000:]
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "--server-dry-run"])
+def test_the_production_releases_are_valid_here(bare: TestLab, how: str) -> None:
+    """They cannot be run in a lab: every object of theirs is checked against this API server's own OpenAPI."""
+    nodes = [Node(name=m.name, address=m.address) for m in bare.lab.machines]
+    peers = Bgp(route_reflectors=["w1", "w2"], peers=[BgpPeer(address="10.119.0.1", as_number=64999)])
+    files = bare.lab.certificates
+    host = IngressHost(
+        host="shop.example",
+        namespace="default",
+        service="frontend",
+        port=8080,
+        certificate=files / "server.crt",
+        key=files / "server.key",
+        client_ca=files / "clients-ca.crt",
+    )
+    spec = define(
+        name="valid",
+        control_plane=nodes[:1],
+        workers=nodes[1:],
+        etcd_members=nodes[:1],
+        ingress_nodes=nodes[1:],
+        network=Network(bgp=peers),
+        calico=Calico(release="v3.13.4"),
+        ingress=Ingress(version="v0.49.3", hosts=[host]),
+    )
+    objects = [*calico.objects(spec), bgp.configuration(spec, mesh=False), *bgp.peers(spec), *ingress.objects(spec)]
+    said = bare.on("cp1", f"{KUBECTL} apply --validate=true {how} -f -", stdin=dump(objects))
+    assert said.count("dry run)") == len(objects)
 
 
 def test_what_cannot_change_is_refused(bare: TestLab) -> None:

@@ -213,4 +213,5 @@ def test_live_objects_of_one_and_of_many() -> None:
     one = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}}
     lines = [part for answer in (listed, nothing, one) for part in (json.dumps(answer), "##groundwork")]
     assert LiveObjects().process([]) == []
+    lines += ["404 page not found", "", "##groundwork"]
     assert LiveObjects().process(lines) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}, one]
