@@ -95,6 +95,19 @@ BREAKS: dict[str, tuple[Callable[[TestLab], object], str, str]] = {
         "0 of 2 replicas are ready",
     ),
     "mtu-lowered": (lambda lab: lab.on("w1", "ip link set host0 mtu 1400"), "pod-mtu", "pods on other nodes answered"),
+    "ndots-lost": (
+        lambda lab: kubectl(
+            lab,
+            "-n shop patch deployment frontend --type=json -p "
+            '\'[{"op":"remove","path":"/spec/template/spec/dnsConfig"}]\' && '
+            f"{KUBECTL} -n shop patch deployment backend --type=json -p "
+            '\'[{"op":"remove","path":"/spec/template/spec/dnsConfig"}]\' && '
+            f"{KUBECTL} -n shop rollout status deployment frontend --timeout=120s && "
+            f"{KUBECTL} -n shop rollout status deployment backend --timeout=120s && sleep 8",
+        ),
+        "dns-queries w",
+        "8.0 queries (options ndots:5)",
+    ),
     "client-ca-emptied": (
         lambda lab: kubectl(
             lab, '-n shop patch secret admin-shop-example-client-ca -p \'{"data":{"ca.crt":null,"x":"eA=="}}\''
@@ -169,6 +182,27 @@ def test_kubeadm_keeps_the_corefile(bare: TestLab) -> None:
     assert outcome.code == 0, outcome.text[-4000:]
     affinity = kubectl(bare, "-n kube-system get deployment coredns -o jsonpath={.spec.template.spec.affinity}")
     assert "podAntiAffinity" in affinity
+
+
+def test_route_reflectors_and_back(bare: TestLab) -> None:
+    """Nobody is without sessions on the way: a ping from node to node's pod may miss a reflector's second."""
+    before = {name: list(m["roles"]) for name, m in bare.data["machines"].items()}
+    for machine in ("w1", "w2"):
+        bare.data["machines"][machine]["roles"] = [*before[machine], "route_reflector"]
+    bare.write()
+    outcome = bare.run()
+    assert outcome.code == 0, outcome.text[-4000:]
+    assert bare.run().number("changes") == 0
+    status = bare.on("cp1", "calicoctl node status")
+    assert status.count("Established") == 2
+    assert "node-to-node mesh" not in status
+    for machine, roles in before.items():
+        bare.data["machines"][machine]["roles"] = roles
+    bare.write()
+    outcome = bare.run()
+    assert outcome.code == 0, outcome.text[-4000:]
+    assert bare.on("cp1", "calicoctl node status").count("node-to-node mesh") == 2
+    assert kubectl(bare, "get bgppeers.crd.projectcalico.org -o name") == ""
 
 
 def test_what_is_not_declared_any_more_leaves_nothing(bare: TestLab) -> None:
