@@ -9,7 +9,11 @@ from deploys.calico import calico
 from deploys.control_plane import control_plane
 from deploys.dns import dns
 from deploys.etcd import etcd
+from deploys.example import example
+from deploys.ingress import ingress
 from deploys.kernel import kernel
+from deploys.policies import policies
+from deploys.resolver import resolver
 from deploys.runtime import runtime
 from deploys.storage import storage
 from deploys.verification import probe_pods, verification
@@ -26,6 +30,10 @@ def everything() -> None:
     probe_pods()
     calico()
     dns()
+    policies()
+    example()
+    ingress()
+    resolver()
     verification()
 
 
@@ -44,6 +52,10 @@ def test_phases_do_not_interleave(order: Callable[..., list[str]]) -> None:
         "Probe pods",
         "Calico",
         "DNS",
+        "Policies",
+        "Example",
+        "Ingress",
+        "Resolver",
         "Verification",
     ]
 
