@@ -44,6 +44,9 @@ _ROLLOUT_S = 120
 _SETTLE_S = 60
 """How long what follows from a change by itself (sessions, endpoints, Ready) is waited for before it is a finding."""
 
+_GLANCE_S = 10
+"""The same where this run changed nothing."""
+
 
 @dataclass
 class _Evidence:
@@ -186,8 +189,8 @@ def _ask_node(spec: ClusterSpec, node: Node, questions: Mapping[str, str], *, st
 def _asked(
     spec: ClusterSpec, node: Node, questions: Mapping[str, str], checks: Sequence[Check], *, stdin: str = ""
 ) -> Answers:
-    """The answers; those that may become right by themselves are asked for again, for up to `_SETTLE_S`."""
-    deadline = time.monotonic() + _SETTLE_S
+    """The answers; those that may become right by themselves are asked for again, for a while."""
+    deadline = time.monotonic() + (_SETTLE_S if session.current.changes else _GLANCE_S)
     answers: Answers = host.get_fact(AnswersFact, questions=questions, _stdin=stdin)
     while (again := unsettled(checks, View(spec, node, answers))) and time.monotonic() < deadline:
         gevent.sleep(1)
