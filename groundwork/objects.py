@@ -15,6 +15,7 @@ __all__ = [
     "contained",
     "drift",
     "dump",
+    "everywhere",
     "identity",
     "listings",
     "parse",
@@ -69,10 +70,16 @@ def collection(kind: str, namespace: str) -> str:
     return f"{group}/namespaces/{namespace}/{plural}"
 
 
+def everywhere(kind: str) -> str:
+    """Where the API lists every object of this project of a kind."""
+    group, plural, _ = _RESOURCES[kind]
+    selector = quote(",".join(f"{key}={value}" for key, value in MANAGED_BY.items()))
+    return f"{group}/{plural}?labelSelector={selector}"
+
+
 def listings() -> list[str]:
     """Where the API lists every object of this project."""
-    selector = quote(",".join(f"{key}={value}" for key, value in MANAGED_BY.items()))
-    return [f"{group}/{plural}?labelSelector={selector}" for group, plural, _ in _RESOURCES.values()]
+    return [everywhere(kind) for kind in _RESOURCES]
 
 
 def belongs_to(obj: Mapping[str, Any], part: str) -> bool:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from groundwork import bgp, calico, kernel, layout, lookups, traffic, web
+from groundwork import bgp, calico, kernel, layout, lookups, policies, traffic, web
 from groundwork.checks import Check, View
 from groundwork.etcd import client_url, etcdctl
 from groundwork.kubeadm import TOKEN_DESCRIPTION, api_get
-from groundwork.objects import MANAGED_BY, Object
+from groundwork.objects import MANAGED_BY, Object, drift, everywhere, identity, parse, part_of
 from groundwork.spec import ClusterSpec, Node
 
 __all__ = [
@@ -135,6 +135,7 @@ def cluster_questions() -> dict[str, str]:
         "dns-pods": api_get("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"),
         "pool": api_get(calico.POOL_PATH),
         "bgp": api_get(f"{group}/bgpconfigurations/default"),
+        "policies-live": api_get(everywhere("NetworkPolicy")),
         "tokens": f"{layout.BIN}/kubeadm token list --kubeconfig {layout.ADMIN_KUBECONFIG}",
     }
 
@@ -445,6 +446,18 @@ def _mesh(view: View) -> str | None:
     return ", ".join(wrong) or None
 
 
+def _policies(view: View) -> str | None:
+    live = {identity(o)[1:]: o for o in parse("\n".join(view.lines("policies-live")))}
+    wanted = {identity(o)[1:]: o for o in part_of("policies", policies.objects(view.spec))}
+    wrong = [
+        f"{'/'.join(place)}: {', '.join(differing)}"
+        for place, obj in wanted.items()
+        if (differing := drift(obj, live.get(place)))
+    ]
+    left = [f"{'/'.join(place)}: not declared" for place in live if place not in wanted]
+    return "; ".join([*wrong, *left]) or None
+
+
 def _tokens(view: View) -> str | None:
     left = sum(TOKEN_DESCRIPTION in line for line in view.lines("tokens"))
     return f"{left} token(s) of a run are left" if left else None
@@ -516,6 +529,13 @@ CLUSTER_CHECKS: Sequence[Check] = (
         "the inventory's AS number and mesh",
         "Run the deploy again.",
         _mesh,
+    ),
+    Check(
+        "policies-declared",
+        "the NetworkPolicies of this project",
+        "those of the inventory, as they were made",
+        "Run the deploy again.",
+        _policies,
     ),
     Check(
         "no-tokens",

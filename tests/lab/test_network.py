@@ -79,8 +79,20 @@ BREAKS: dict[str, tuple[Callable[[TestLab], object], str, str]] = {
     ),
     "policy-deleted": (
         lambda lab: kubectl(lab, "-n shop delete networkpolicy default-deny"),
+        "policies-declared cp1",
+        "shop/default-deny: absent",
+    ),
+    "flow-cut": (
+        lambda lab: kubectl(
+            lab, f"-n shop delete $({KUBECTL} -n shop get netpol -o name | grep frontend-to-backend | grep egress)"
+        ),
+        "policy-allows w",
+        "is dropped",
+    ),
+    "policies-gone": (
+        lambda lab: kubectl(lab, "-n shop delete networkpolicy --all"),
         "policy-denies w",
-        "is open; wanted: dropped",
+        "is open",
     ),
     "pool-tunnelled": (
         lambda lab: kubectl(

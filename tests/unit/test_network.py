@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import subprocess
 import tarfile
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from groundwork import bgp, calico, dns, example, ingress, lookups, policies, preflight, traffic, web
+from groundwork import bgp, calico, dns, example, ingress, lookups, policies, preflight, proofs, traffic, web
 from groundwork.certificates import fingerprint
 from groundwork.checks import Check, View, script
 from groundwork.objects import belongs_to, identity, listings, part_of, path
@@ -278,6 +279,28 @@ class TestPolicies:
         spec = shop(files)
         question = "policy-dns" if name == "policy-dns" else "policies"
         assert check(traffic.CHECKS, name).wrong(View(spec, spec.node("w1"), {question: [line]})) == found
+
+
+class TestDeclared:
+    def view(self, files: Path, objects: list[dict[str, Any]]) -> View:
+        spec = shop(files)
+        items = []
+        for obj in part_of("policies", objects):
+            applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(obj)}
+            live = {**obj, "metadata": {**obj["metadata"], "annotations": applied}}
+            items.append({k: v for k, v in live.items() if k not in ("kind", "apiVersion")})
+        answer = {"kind": "NetworkPolicyList", "apiVersion": "networking.k8s.io/v1", "items": items}
+        return View(spec, spec.node("cp1"), {"policies-live": [json.dumps(answer)]})
+
+    def test_as_made(self, files: Path) -> None:
+        made = policies.objects(shop(files))
+        assert check(proofs.CLUSTER_CHECKS, "policies-declared").wrong(self.view(files, made)) is None
+
+    def test_one_is_gone_and_one_is_nobodys(self, files: Path) -> None:
+        default_deny, *others = policies.objects(shop(files))
+        stray = {**default_deny, "metadata": {"name": "stray", "namespace": "shop"}}
+        found = check(proofs.CLUSTER_CHECKS, "policies-declared").wrong(self.view(files, [*others, stray]))
+        assert found == "shop/default-deny: absent; shop/stray: not declared"
 
 
 class TestIngress:
