@@ -3,6 +3,7 @@
 from groundwork.spec import (
     Artefacts,
     Bgp,
+    BgpPeer,
     Calico,
     Dns,
     Example,
@@ -85,7 +86,15 @@ _cluster = define(
     ingress_nodes=_ingress,
     # A shared kernel has no ip_vs to load: kube-proxy is told so, rather than left to fall back in silence.
     kube_proxy=KubeProxy(mode="iptables" if any(n.shared_kernel for n in _nodes.values()) else "ipvs"),
-    network=Network(bgp=Bgp(route_reflectors=[n.name for n in _with_role("route_reflector")])),
+    network=Network(
+        bgp=Bgp(
+            route_reflectors=[n.name for n in _with_role("route_reflector")],
+            peers=[
+                BgpPeer(address=n.address, as_number=64999, password_variable="GROUNDWORK_LAB_BGP_PASSWORD")
+                for n in _with_role("router")
+            ],
+        )
+    ),
     # What can be built from source; see the lab's notes on artefacts.
     calico=Calico(release="v3.28.5"),
     dns=Dns(version="1.6.2", ndots_namespaces=["shop"] if _shop else []),

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 __all__ = ["Lab", "LabError", "Machine", "bundle_directory", "cache_directory", "load"]
 
 Kind = Literal["container", "vm", "auto"]
-Role = Literal["control_plane", "worker", "etcd", "ingress", "route_reflector"]
+Role = Literal["control_plane", "worker", "etcd", "ingress", "route_reflector", "router"]
+"""`router`: no node of the cluster, but one that speaks BGP with all of them, as a top-of-rack switch would."""
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=12)]
 
 DEFAULT_FILE = Path(__file__).with_name("lab.yaml")

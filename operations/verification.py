@@ -14,7 +14,7 @@ from pyinfra.context import ctx_host, ctx_state
 from rich.console import Console
 
 from facts.answers import AnswersFact
-from groundwork import lookups, proofs, report, traffic, web
+from groundwork import ingress, lookups, proofs, report, traffic, web
 from groundwork.checks import Answers, Check, Finding, View, judge, unsettled
 from groundwork.kubeadm import kubectl
 from groundwork.objects import collection, dump, path, rolled
@@ -55,6 +55,8 @@ class _Evidence:
     pods: dict[str, str] = field(default_factory=dict)
     """Address of the probe pod, by node."""
     population: Population = field(default_factory=Population)
+    controllers: set[str] = field(default_factory=set)
+    """The nodes on which a controller of ingress was placed."""
     servers: list[Pod] = field(default_factory=list)
     """CoreDNS' replicas."""
     nodes: dict[str, Answers] = field(default_factory=dict)
@@ -84,13 +86,20 @@ def probe_pods_ready(*, spec: ClusterSpec) -> Generator[StringCommand, None, Non
     if state.is_executing:
         _await_probes()
         namespaces = dict.fromkeys(("kube-system", *spec.policies.namespaces, *spec.dns.ndots_namespaces))
-        kinds = [("Pod", n) for n in namespaces] + [("Service", n) for n in spec.policies.namespaces]
+        kinds = [("Pod", n) for n in (*namespaces, ingress.NAMESPACE)] + [
+            ("Service", n) for n in spec.policies.namespaces
+        ]
         objects = live_objects([collection(kind, namespace) for kind, namespace in kinds])
         found = traffic.pods_of(objects)
         probes = [p for p in found if p.labels.get("k8s-app") == proofs.PROBE]
         evidence = _evidence()
         evidence.pods = {p.node: str(p.address) for p in probes}
         evidence.servers = [p for p in found if p.labels.get("k8s-app") == "kube-dns"]
+        evidence.controllers = {
+            o["spec"].get("nodeName", "")
+            for o in objects
+            if o["kind"] == "Pod" and o["metadata"]["namespace"] == ingress.NAMESPACE
+        }
         evidence.population = Population(
             pods=[*probes, *(p for p in found if p.namespace != "kube-system")],
             services=[o for o in objects if o["kind"] == "Service"],
@@ -131,17 +140,23 @@ def ingress_asked(*, spec: ClusterSpec, node: Node) -> Generator[StringCommand, 
     """Ingress nodes were sent requests from `node`: each from the node that comes after it."""
     if state.is_executing:
         nodes = spec.kubernetes_nodes
-        for served in spec.ingress_nodes:
+        for served in _serving(spec):
             if nodes[(nodes.index(served) + 1) % len(nodes)] == node:
                 _ask_node(spec, served, web.questions(spec, served), stdin=web.client_certificates(spec))
     yield from ()
+
+
+def _serving(spec: ClusterSpec) -> list[Node]:
+    """The ingress nodes that must answer: all of them, unless the inventory wants fewer replicas."""
+    nodes = spec.ingress_nodes
+    return [n for n in nodes if spec.ingress.replicas in (None, len(nodes)) or n.name in _evidence().controllers]
 
 
 @operation()
 def limits_asked(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
     """Uploads and time-outs through ingress were tried, where something was changed or everything was asked for."""
     if state.is_executing and spec.example and _worth_it("uploads and time-outs through ingress"):
-        nodes = [n for n in spec.ingress_nodes if web.slow_questions(spec, n)]
+        nodes = [n for n in _serving(spec) if web.slow_questions(spec, n)]
         here = ctx_host.get()  # type: ignore[no-untyped-call]
         gevent.joinall([gevent.spawn(_ask_limits, here, spec, n) for n in nodes], raise_error=True)
     yield from ()

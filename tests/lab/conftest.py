@@ -20,6 +20,8 @@ from lab.spec import Lab, bundle_directory, load, why_no_containers
 ROOT = Path(__file__).resolve().parent.parent.parent
 PYINFRA = Path(sys.executable).with_name("pyinfra")
 
+BGP_PASSWORD = "of-a-test-alone"
+
 RUN_S = 900
 """How long a run may take on a slow machine; bounded, so that a test fails rather than hangs."""
 
@@ -60,7 +62,8 @@ class TestLab:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "GROUNDWORK_LAB": str(self.path), "COLUMNS": "160"}
+        given = {"GROUNDWORK_LAB": str(self.path), "GROUNDWORK_LAB_BGP_PASSWORD": BGP_PASSWORD, "COLUMNS": "160"}
+        return {**os.environ, **given}
 
     def command(self, *arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """A command of the lab."""

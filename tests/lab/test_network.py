@@ -10,12 +10,17 @@ import pytest
 from groundwork import bgp, calico, ingress
 from groundwork.objects import dump
 from groundwork.spec import Bgp, BgpPeer, Calico, Ingress, IngressHost, Network, Node, define
-from tests.lab.conftest import Outcome, TestLab
+from tests.lab.conftest import BGP_PASSWORD, Outcome, TestLab
 
 LAB = (
     "kgnet",
     "10.119.0.0/24",
-    {"cp1": ["control_plane", "etcd"], "w1": ["worker", "ingress"], "w2": ["worker", "ingress"]},
+    {
+        "cp1": ["control_plane", "etcd"],
+        "w1": ["worker", "ingress"],
+        "w2": ["worker", "ingress"],
+        "tor": ["router"],
+    },
 )
 
 pytestmark = pytest.mark.lab
@@ -46,7 +51,24 @@ def open_ports(lab: TestLab) -> dict[str, bool]:
     return found
 
 
+def router_up(lab: TestLab) -> None:
+    """A router outside the cluster: it learns the pods' blocks, and says nothing itself."""
+    neighbours = "".join(
+        f"protocol bgp {m.name} from node {{ neighbor {m.address} as 64512; }}\n"
+        for m in lab.lab.machines
+        if "router" not in m.roles
+    )
+    configuration = (
+        f"router id {lab.lab.machine('tor').address};\nprotocol device {{}}\nprotocol kernel {{ export all; }}\n"
+        f'template bgp node {{ local as 64999; multihop; import all; export none; password "{BGP_PASSWORD}"; }}\n'
+        f"{neighbours}"
+    )
+    lab.on("tor", "apt-get update -qq && apt-get install -y -qq bird >/dev/null 2>&1; command -v bird >/dev/null")
+    lab.on("tor", "cat > /etc/bird/bird.conf && systemctl restart bird", stdin=configuration)
+
+
 def test_the_shop_stands_and_everything_is_proven(bare: TestLab) -> None:
+    router_up(bare)
     outcome = bare.run()
     assert outcome.code == 0, outcome.text[-4000:]
     assert outcome.number("failed") == 0
@@ -60,6 +82,14 @@ def test_a_second_run_changes_nothing(bare: TestLab) -> None:
     assert outcome.code == 0, outcome.text[-4000:]
     assert outcome.number("changes") == 0
     assert "not proven again" in outcome.text
+
+
+def test_a_router_outside_learns_where_the_pods_are(bare: TestLab) -> None:
+    """With the password of the environment; the lab's kernel checks TCP MD5."""
+    assert bare.on("tor", "birdc show protocols").count("Established") == 3
+    pod = kubectl(bare, "-n kube-system get pods -l k8s-app=kube-dns -o jsonpath={.items[0].status.podIP}")
+    assert "1 received" in bare.on("tor", f"ping -c 1 -W 3 {pod}")
+    assert BGP_PASSWORD not in kubectl(bare, "get bgppeers.crd.projectcalico.org -o yaml")
 
 
 def test_before_any_policy_everything_is_open(bare: TestLab) -> None:
@@ -206,7 +236,7 @@ def test_route_reflectors_and_back(bare: TestLab) -> None:
     assert outcome.code == 0, outcome.text[-4000:]
     assert bare.run().number("changes") == 0
     status = bare.on("cp1", "calicoctl node status")
-    assert status.count("Established") == 2
+    assert status.count("Established") == 3, "two reflectors and the router"
     assert "node-to-node mesh" not in status
     for machine, roles in before.items():
         bare.data["machines"][machine]["roles"] = roles
@@ -214,7 +244,7 @@ def test_route_reflectors_and_back(bare: TestLab) -> None:
     outcome = bare.run()
     assert outcome.code == 0, outcome.text[-4000:]
     assert bare.on("cp1", "calicoctl node status").count("node-to-node mesh") == 2
-    assert kubectl(bare, "get bgppeers.crd.projectcalico.org -o name") == ""
+    assert "route-reflectors" not in kubectl(bare, "get bgppeers.crd.projectcalico.org -o name")
 
 
 def test_what_is_not_declared_any_more_leaves_nothing(bare: TestLab) -> None:
