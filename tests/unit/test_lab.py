@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
+from lab import host
 from lab.artefacts import images, official
 from lab.artefacts.images import Content
 from lab.artefacts.recipes import items
 from lab.artefacts.store import Step, obtain, sha256_of
 from lab.process import Process
-from lab.spec import LabError, load
+from lab.spec import Lab, LabError, load
 
 GOOD: dict[str, Any] = {
     "name": "t",
@@ -218,3 +219,21 @@ def test_the_bundle_names_what_the_product_asks_for() -> None:
         "cni-plugins",
         "crictl",
     }
+
+
+def test_a_layer_of_somebody_who_binds_low_ports(tmp_path: Path) -> None:
+    images.layer(tmp_path / "l.tar", {"sbin/nginx": b"x"}, directories=["etc/nginx"], owner=101, binders=["sbin/nginx"])
+    with tarfile.open(tmp_path / "l.tar") as tar:
+        directory, program = tar.getmembers()
+    assert (directory.isdir(), directory.uid) == (True, 101)
+    capability = program.pax_headers["SCHILY.xattr.security.capability"].encode()
+    assert len(capability) == 20
+    assert int.from_bytes(capability[4:8], "little") == 1 << 10, "CAP_NET_BIND_SERVICE"
+
+
+def test_the_lab_masks_only_what_leaves_its_bridge() -> None:
+    lab = Lab.model_validate(
+        {"name": "x", "network": "10.9.0.0/24", "machines": [{"name": "a", "address": "10.9.0.2"}]}
+    )
+    (rule,) = [rule for table, rule in host._rules(lab) if table == "nat"]
+    assert " ".join(rule).startswith("POSTROUTING -s 10.9.0.0/24 ! -o kg-x ")
