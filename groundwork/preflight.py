@@ -57,7 +57,8 @@ def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
         "addresses": "ip -o -4 addr show | awk '{print $2, $4}'",
         "links": "ip -o link show | sed -n 's/^[0-9]*: \\([^:@]*\\).* mtu \\([0-9]*\\).*/\\1 \\2/p'",
         "routers": f"for p in {peers}; do ip route get $p | head -n 1 | grep ' via '; done",
-        "routes": "ip -4 route show | awk '$1 ~ /\\// {print $1, $3}'",
+        "routes": "ip -4 route show | "
+        'awk \'$1 ~ /\\// {d=""; for (i=1; i<NF; i++) if ($i == "dev") d=$(i+1); print $1, $3, d}\'',
         "listening": "ss -Hltnp | awk '{print $4, $6}'",
         "containerd": "containerd --version || apt-cache policy containerd | sed -n 's/ *Candidate:/candidate/p'",
         "docker": "systemctl is-active docker",
@@ -175,18 +176,23 @@ def _containerd(view: View) -> str | None:
     return None if re.search(r"[ v](1\.[67])\.", said) else (said or "neither installed nor to be had by apt")
 
 
+_CALICO_LINKS = ("cali", "tunl0", "vxlan.calico")
+
+
 def _overlap(view: View) -> str | None:
-    """Routes that this cluster's own BIRD learnt are its own: they lie within the pods' range, via a node."""
+    """What this cluster's own BIRD and Felix put there is its own: routes within the pods' range via a node or over
+    Calico's links, which may be tunnels that somebody turned on."""
     ours = (view.spec.network.pod_cidr, view.spec.network.service_cidr)
     nodes = {str(n.address) for n in view.spec.nodes}
     for line in view.lines("routes"):
-        target, _, via = line.partition(" ")
+        target, via, device = (*line.split(), "", "")[:3]
         network = ip_network(target, strict=False)
-        if via not in nodes and not via.startswith("cali") and any(network.overlaps(o) for o in ours):
+        if via not in nodes and not device.startswith(_CALICO_LINKS) and any(network.overlaps(o) for o in ours):
             return f"the route {target} is in the way"
-    interfaces = [ip_interface(line.split()[1]) for line in view.lines("addresses") if "ipvs" not in line]
-    clashing = [str(i) for i in interfaces if any(i.ip in o for o in ours)]
-    return f"the node has the address {clashing[0]}" if clashing and "tunl0" not in clashing[0] else None
+    held = [line.split() for line in view.lines("addresses")]
+    foreign = [ip_interface(w[1]) for w in held if not w[0].startswith((*_CALICO_LINKS, "kube-ipvs"))]
+    clashing = [str(i) for i in foreign if any(i.ip in o for o in ours)]
+    return f"the node has the address {clashing[0]}" if clashing else None
 
 
 def _shared_by(view: View, question: str) -> str | None:

@@ -50,6 +50,9 @@ def configured(*, spec: ClusterSpec, hosts: Mapping[str, Host]) -> Generator[Str
                 _await_sessions(spec, hosts)
         forget_live_objects()
         live = {identity(o): o for o in live_part(_PART)}
+    if runs and reflectors and _has_mesh(live) and state.is_executing:
+        # Also after a run that was killed half-way: the mesh goes last.
+        _await_sessions(spec, hosts)
     yield from _applied(final, live)
     names = {identity(o) for o in final}
     unwanted = [o for key, o in live.items() if key[0] != "Node" and key not in names]
@@ -61,6 +64,11 @@ def configured(*, spec: ClusterSpec, hosts: Mapping[str, Host]) -> Generator[Str
 
 def _is_reflector(node: Object) -> bool:
     return bgp.REFLECTOR_LABEL in node["metadata"].get("labels", {})
+
+
+def _has_mesh(live: Mapping[tuple[str, str, str], Object]) -> bool:
+    found = live.get(("BGPConfiguration", "", "default"), {})
+    return bool(found.get("spec", {}).get("nodeToNodeMeshEnabled"))
 
 
 def _applied(

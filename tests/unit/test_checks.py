@@ -64,7 +64,12 @@ GOOD_PREFLIGHT: dict[str, Sequence[str]] = {
     "addresses": ("lo 127.0.0.1/8", "eth0 10.0.0.12/24"),
     "links": ("lo 65536", "eth0 1500"),
     "routers": (),
-    "routes": ("10.0.0.0/24 eth0", "10.244.3.0/26 10.0.0.13"),
+    "routes": (
+        "10.0.0.0/24 eth0 eth0",
+        "10.244.3.0/26 10.0.0.13 eth0",
+        # Where somebody turned Calico's tunnel on: the run that turns it off again must not be refused.
+        "10.244.4.0/26 10.244.4.0 vxlan.calico",
+    ),
     "listening": ('0.0.0.0:22 users:(("sshd",pid=1,fd=3))', '*:10250 users:(("kubelet",pid=2,fd=9))'),
     "containerd": ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u2",),
     "docker": ("inactive",),
@@ -112,7 +117,7 @@ def test_a_good_node_is_not_refused() -> None:
         ("one-link", {"routers": ("10.0.0.13 via 10.0.0.1 dev eth0",)}, "via 10.0.0.1"),
         ("ports", {"listening": ('*:10250 users:(("nginx",pid=2,fd=9))',)}, "10250 (kubelet) by nginx"),
         ("ports", {"listening": ('10.0.0.12:2379 users:(("minio",pid=2,fd=9))',)}, "2379 (etcd) by minio"),
-        ("no-overlap", {"routes": ("10.96.0.0/12 tun0",)}, "the route 10.96.0.0/12 is in the way"),
+        ("no-overlap", {"routes": ("10.96.0.0/12 tun0 tun0",)}, "the route 10.96.0.0/12 is in the way"),
         ("no-overlap", {"addresses": ("eth0 10.0.0.12/24", "docker0 10.244.0.1/16")}, "10.244.0.1/16"),
         ("containerd", {"containerd": ("candidate 2.1.4",)}, "candidate 2.1.4"),
         ("containerd", {"containerd": ()}, "neither installed nor to be had"),
