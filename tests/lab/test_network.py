@@ -60,7 +60,7 @@ def router_up(lab: TestLab) -> None:
     )
     configuration = (
         f"router id {lab.lab.machine('tor').address};\nprotocol device {{}}\nprotocol kernel {{ export all; }}\n"
-        f'template bgp node {{ local as 64999; multihop; import all; export none; password "{BGP_PASSWORD}"; }}\n'
+        f'template bgp node {{ local as 64999; import all; export none; password "{BGP_PASSWORD}"; }}\n'
         f"{neighbours}"
     )
     lab.on("tor", "apt-get update -qq && apt-get install -y -qq bird >/dev/null 2>&1; command -v bird >/dev/null")
