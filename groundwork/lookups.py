@@ -20,11 +20,14 @@ _MOST_QUERIES = 3.0
 
 
 def questions(spec: ClusterSpec, pod: Pod, servers: Sequence[Pod]) -> dict[str, str]:
-    """The question to the node of `pod`, a pod of dns.ndots_namespaces: queries before and after some lookups.
+    """The question to the node of `pod`, a pod of dns.ndots_namespaces: queries before and after some lookups; none
+    where no server is there to count them.
 
     The name is CoreDNS' own: it exists in every cluster, and has fewer than five dots. getent runs in the pod's
     network with the resolv.conf that the kubelet wrote for it, so the image needs no resolver of its own.
     """
+    if not servers:
+        return {}
     counted = "; ".join(f"curl -s --max-time 5 http://{s.address}:{layout.DNS_METRICS_PORT}/metrics" for s in servers)
     # The counter was renamed in CoreDNS 1.7.
     total = f"{{ {counted}; }} | awk '/^coredns_dns_request(_count|s)_total[{{]/ {{n += $NF}} END {{print n + 0}}'"

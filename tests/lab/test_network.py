@@ -172,10 +172,10 @@ def test_a_broken_claim_is_named_and_mended(bare: TestLab, broken: str) -> None:
     break_it(bare)
     outcome = verified(bare)
     MENDS.get(broken, lambda lab: None)(bare)
+    mended = bare.run()
     assert outcome.code == 1, outcome.text[-4000:]
     assert where in outcome.text
     assert what in outcome.text
-    mended = bare.run()
     assert mended.code == 0, mended.text[-4000:]
 
 

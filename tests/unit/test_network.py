@@ -423,6 +423,9 @@ class TestResolver:
         view = View(spec, spec.node("w1"), {"lookups": lines})
         assert (lookups.CHECKS[0].wrong(view) is None) is passes
 
+    def test_without_a_server_nothing_is_counted(self) -> None:
+        assert lookups.questions(cluster(), POD["frontend"], []) == {}
+
     def test_corefile(self) -> None:
         spec = cluster(dns=Dns(version="1.6.2", cache_entries=5000, upstreams=["10.0.0.2", "10.0.0.3"]))
         text = dns.patches(spec)[0]["data"]["Corefile"]
