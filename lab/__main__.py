@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lab import machines, root
+from lab import machines
 from lab.spec import Lab, LabError, load
 
 console = Console(highlight=False)
@@ -68,10 +68,9 @@ def ssh(lab: Lab, name: str, command: tuple[str, ...]) -> None:
 @click.argument("name")
 @click.pass_obj
 def logs(lab: Lab, name: str) -> None:
-    box = machines.container(lab, lab.machine(name))
-    journal = box.root / "var/log/journal"
-    if journal.is_dir():
-        subprocess.run(["journalctl", "--no-pager", "-D", journal], check=False)
+    box = machines.box(lab, lab.machine(name))
+    if box.journal and box.journal.is_dir():
+        subprocess.run(["journalctl", "--no-pager", "-D", box.journal], check=False)
     elif box.console.exists():
         click.echo(box.console.read_text(errors="replace"))
     else:
@@ -82,7 +81,7 @@ def logs(lab: Lab, name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def kill(lab: Lab, name: str) -> None:
-    machines.container(lab, lab.machine(name)).kill()
+    machines.box(lab, lab.machine(name)).kill()
 
 
 @cli.command(help="Starts a machine that was killed.")
@@ -101,9 +100,11 @@ def build_artefacts() -> None:
     console.print(f"bundle: {bundle}")
 
 
-@cli.command("root-image", help="Builds the file system that the machines start from.")
-def root_image() -> None:
-    console.print(f"root image: {root.build()}")
+@cli.command("images", help="Builds what the lab's machines start from.")
+@click.pass_obj
+def build_images(lab: Lab) -> None:
+    _as_root()
+    machines.build_images(lab, console.print)
 
 
 def _as_root() -> None:
@@ -117,7 +118,8 @@ def _print_status(lab: Lab) -> None:
         table.add_column(column)
     for s in machines.status(lab):
         state = "up" if s.ssh else "running, no ssh" if s.running else "down"
-        table.add_row(s.name, s.kind, s.address, ", ".join(s.roles), state)
+        kind = f"{s.kind} ({s.accelerator})" if s.accelerator else s.kind
+        table.add_row(s.name, kind, s.address, ", ".join(s.roles), state)
     console.print(table)
 
 

@@ -16,7 +16,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import host
+from lab import host, root
+from lab.identity import identity
 from lab.process import Process, children
 from lab.spec import CONTROLLERS, Lab, LabError, Machine
 
@@ -51,6 +52,9 @@ class Container:
     lab: Lab
     machine: Machine
 
+    boot_s = 120
+    """Seconds until ssh answers, at most."""
+
     @property
     def directory(self) -> Path:
         """All that this machine keeps on the host."""
@@ -67,14 +71,20 @@ class Container:
         return self.directory / "console.log"
 
     @property
+    def journal(self) -> Path:
+        """Its journal, readable from the host."""
+        return self.root / "var/log/journal"
+
+    @property
     def process(self) -> Process:
         """systemd-nspawn, whose child is the machine's init."""
         return Process(self.directory / "process.json")
 
-    def start(self, image: Path) -> None:
+    def start(self) -> None:
         """The machine boots, unless it runs already. What an interrupted start left is put right first."""
         if self.process.pid is not None:
             return
+        image = root.build()
         self._kill_strays()
         self._clear_cgroups()
         self._mount(image)
@@ -152,26 +162,10 @@ class Container:
         if not machine_id.exists():
             machine_id.write_text(f"{uuid.uuid4().hex}\n")
         (self.root / "etc/machine-id").write_text(machine_id.read_text())
-        (self.root / "etc/hostname").write_text(f"{self.machine.name}\n")
-        names = "".join(f"{m.address} {m.name}\n" for m in self.lab.machines)
-        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{names}")
-        shutil.copyfile("/etc/resolv.conf", self.root / "etc/resolv.conf")
-        (self.root / "etc/systemd/network/80-container-host0.network").write_text(
-            f"[Match]\nName=host0\n\n[Network]\nAddress={self.machine.address}/{self.lab.network.prefixlen}\n"
-            f"Gateway={self.lab.gateway}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
-        )
-        self._furnish_ssh()
-
-    def _furnish_ssh(self) -> None:
-        host_key = self.root / "etc/ssh/ssh_host_ed25519_key"
-        host_key.touch(mode=0o600)
-        shutil.copyfile(self.lab.state / "ssh" / f"host-{self.machine.name}", host_key)
-        directory = self.root / "home/admin/.ssh"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        shutil.copyfile(self.lab.ssh_key.with_suffix(".pub"), directory / "authorized_keys")
-        owner = (self.root / "home/admin").stat()
-        for path in (directory, directory / "authorized_keys"):
-            os.chown(path, owner.st_uid, owner.st_gid)
+        for name, written in identity(self.lab, self.machine, link="Name=host0").items():
+            path = self.root / name
+            path.touch(mode=written.mode)
+            path.write_text(written.content)
 
     def _cgroup(self, controller: str) -> Path:
         return _CGROUPS / controller / f"kg-{self.lab.name}-{self.machine.name}"

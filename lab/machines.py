@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab import certificates, host, root
+from lab import certificates, disk, host, root, virtual
 from lab.container import Container
 from lab.process import Process
 from lab.spec import Lab, LabError, Machine, bundle_directory, why_no_containers
+from lab.virtual import Virtual
 
-__all__ = ["State", "container", "down", "mirror_up", "ssh_command", "status", "up"]
+__all__ = ["Box", "State", "box", "down", "mirror_up", "ssh_command", "status", "up"]
+
+Box = Container | Virtual
 
 _PROGRAMS = {
     "systemd-nspawn": "systemd-container",
@@ -25,8 +28,6 @@ _PROGRAMS = {
     "ssh-keygen": "openssh-client",
 }
 
-_BOOT_S = 120
-
 
 @dataclass(frozen=True)
 class State:
@@ -34,20 +35,22 @@ class State:
 
     name: str
     kind: str
+    accelerator: str | None
+    """Of a virtual machine: `kvm` or `tcg`, None where it was not tried yet."""
     address: str
     roles: tuple[str, ...]
     running: bool
     ssh: bool
 
 
-def container(lab: Lab, machine: Machine) -> Container:
-    """The container machine; LabError where this host cannot have it."""
+def box(lab: Lab, machine: Machine) -> Box:
+    """The machine as this host makes it; LabError where it cannot."""
     if lab.kind_of(machine) == "vm":
-        reason = why_no_containers() or "its kind is vm"
-        raise LabError(
-            f"{machine.name} would be a virtual machine ({reason}), and the lab cannot make these yet: use a "
-            "host that mounts the cgroup v1 controllers, with kind container"
-        )
+        if obstacle := virtual.why_not():
+            no_container = why_no_containers() if machine.kind == "auto" else None
+            why = f"{obstacle}; nor a container: {no_container}" if no_container else obstacle
+            raise LabError(f"{machine.name} cannot be a virtual machine: {why}")
+        return Virtual(lab, machine)
     if obstacle := why_no_containers():
         raise LabError(f"{machine.name} cannot be a container: {obstacle}")
     return Container(lab, machine)
@@ -55,30 +58,41 @@ def container(lab: Lab, machine: Machine) -> Container:
 
 def up(lab: Lab, names: Sequence[str], progress: Callable[[str], None]) -> None:
     """The named machines (all, when none is named) run and answer to ssh; the mirror serves the bundle."""
-    chosen = [container(lab, lab.machine(n)) for n in names] or [container(lab, m) for m in lab.machines]
+    chosen = [box(lab, lab.machine(n)) for n in names] or [box(lab, m) for m in lab.machines]
     progress("host packages")
-    host.require(_PROGRAMS)
-    progress("root image")
-    image = root.build()
+    host.require(_PROGRAMS | (virtual.PROGRAMS if any(isinstance(b, Virtual) for b in chosen) else {}))
+    build_images(lab, progress)
     progress("network, keys and mirror")
     host.link_up(lab)
     _keys(lab)
     certificates.make(lab.certificates)
     mirror_up(lab)
-    for box in chosen:
-        progress(f"{box.machine.name} starts")
-        box.start(image)
-    for box in chosen:
-        progress(f"{box.machine.name} boots")
-        _await_ssh(box)
+    for one in chosen:
+        progress(f"{one.machine.name} starts")
+        one.start()
+    for one in chosen:
+        progress(f"{one.machine.name} boots")
+        _await_ssh(one)
+
+
+def build_images(lab: Lab, progress: Callable[[str], None]) -> None:
+    """What the lab's machines start from is in the cache."""
+    kinds = {lab.kind_of(m) for m in lab.machines}
+    if "container" in kinds:
+        progress("root image of containers")
+        root.build()
+    if "vm" in kinds:
+        progress("disk image of virtual machines")
+        disk.build()
 
 
 def down(lab: Lab) -> None:
     """Nothing that this lab made is left on the host; what is built stays in the cache."""
-    directories = sorted((lab.state / "machines").glob("*"))
-    for directory in directories:
+    for directory in sorted((lab.state / "machines").glob("*")):
+        # Whatever it is now in the lab's file, or whether it is there at all.
         machine = Machine(name=directory.name, address=lab.gateway)
-        Container(lab, machine).remove()
+        kind = Virtual if (directory / "seed.tar").exists() else Container
+        kind(lab, machine).remove()
     _mirror(lab).kill()
     host.link_down(lab)
     shutil.rmtree(lab.state, ignore_errors=True)
@@ -90,9 +104,10 @@ def status(lab: Lab) -> list[State]:
         State(
             name=m.name,
             kind=lab.kind_of(m),
+            accelerator=virtual.known_accelerator() if lab.kind_of(m) == "vm" else None,
             address=str(m.address),
             roles=m.roles,
-            running=Container(lab, m).process.pid is not None,
+            running=Process(lab.state / "machines" / m.name / "process.json").pid is not None,
             ssh=_answers(str(m.address)),
         )
         for m in lab.machines
@@ -153,13 +168,13 @@ def _public(lab: Lab, machine: Machine) -> str:
     return lab.ssh_key.with_name(f"host-{machine.name}.pub").read_text()
 
 
-def _await_ssh(box: Container) -> None:
-    deadline = time.monotonic() + _BOOT_S
-    while not _answers(str(box.machine.address)):
-        if box.process.pid is None or time.monotonic() > deadline:
+def _await_ssh(one: Box) -> None:
+    deadline = time.monotonic() + one.boot_s
+    while not _answers(str(one.machine.address)):
+        if one.process.pid is None or time.monotonic() > deadline:
             raise LabError(
-                f"{box.machine.name} did not come up within {_BOOT_S} s; see {box.console}, or try: "
-                f"python -m lab logs {box.machine.name}"
+                f"{one.machine.name} did not come up within {one.boot_s} s; see {one.console}, or try: "
+                f"python -m lab logs {one.machine.name}"
             )
         time.sleep(0.2)
 

@@ -42,7 +42,16 @@ class Machine(_Model):
     address: IPv4Address
     memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[MG]$")] = "3G"
     """A limit for a container, the size for a virtual machine; in MiB (M) or GiB (G)."""
+    nvme: Annotated[str, Field(pattern=r"^[1-9][0-9]*G$")] = "20G"
+    """Size of a virtual machine's NVMe namespace, in GiB; the host holds what is written to it."""
+    nvme_iops: Annotated[int, Field(ge=1)] | None = None
+    """Operations per second that the namespace is throttled to, as a slow disk would be; None: not at all."""
     roles: tuple[Role, ...] = ("worker",)
+
+    @property
+    def nvme_serial(self) -> str:
+        """The serial number of the namespace."""
+        return f"LAB{self.name.upper()}"
 
     @property
     def memory_bytes(self) -> int:
