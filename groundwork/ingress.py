@@ -18,7 +18,7 @@ from groundwork.objects import Object
 from groundwork.spec import ClusterSpec, IngressHost
 from groundwork.templates import render
 
-__all__ = ["NAMESPACE", "NODE_LABEL", "objects", "settings", "workloads"]
+__all__ = ["NAMESPACE", "NODE_LABEL", "authorities", "objects", "settings", "workloads"]
 
 NAMESPACE = "ingress-nginx"
 NODE_LABEL = "kube-groundwork/ingress"
@@ -46,6 +46,11 @@ def objects(spec: ClusterSpec) -> list[Object]:
     )
     controller = [o for o in yaml.safe_load_all(text) if o]
     return [*controller, _settings(spec), *(o for host in spec.ingress.hosts for o in _host(spec, host))]
+
+
+def authorities(spec: ClusterSpec) -> list[Object]:
+    """The Secrets with the authorities of hosts that ask their clients for certificates: nothing private."""
+    return [_authority(host, host.client_ca) for host in spec.ingress.hosts if spec.ingress_nodes and host.client_ca]
 
 
 def settings(spec: ClusterSpec) -> dict[str, str]:
@@ -96,11 +101,15 @@ def _host(spec: ClusterSpec, host: IngressHost) -> list[Object]:
             "nginx.ingress.kubernetes.io/auth-tls-verify-client": "on",
             "nginx.ingress.kubernetes.io/auth-tls-verify-depth": "1",
         }
-        # Without the key ca.crt in it, the controller lets everybody in.
-        made.append(_secret(host, "client-ca", {"ca.crt": host.client_ca}))
+        made.append(_authority(host, host.client_ca))
     metadata = {"name": host.name, "namespace": host.namespace, "annotations": annotations}
     made.append({"apiVersion": "networking.k8s.io/v1beta1", "kind": "Ingress", "metadata": metadata, "spec": body})
     return made
+
+
+def _authority(host: IngressHost, certificate: Path) -> Object:
+    # Where the key ca.crt is missing in it, a controller lets everybody in when it starts anew.
+    return _secret(host, "client-ca", {"ca.crt": certificate})
 
 
 def _secret(host: IngressHost, suffix: str, files: dict[str, Path]) -> Object:

@@ -23,7 +23,8 @@ def questions(spec: ClusterSpec, pod: Pod, servers: Sequence[Pod]) -> dict[str, 
     """The question to the node of `pod`, a pod of dns.ndots_namespaces: queries before and after some lookups; none
     where no server is there to count them.
 
-    The name is CoreDNS' own: it exists in every cluster, and has fewer than five dots. getent runs in the pod's
+    The name exists in every cluster, and has fewer than five dots. (Not CoreDNS' own name, ns.dns and the domain: it
+    answers that with any search domain behind it.) getent runs in the pod's
     network with the resolv.conf that the kubelet wrote for it, so the image needs no resolver of its own.
     """
     if not servers:
@@ -31,7 +32,7 @@ def questions(spec: ClusterSpec, pod: Pod, servers: Sequence[Pod]) -> dict[str, 
     counted = "; ".join(f"curl -s --max-time 5 http://{s.address}:{layout.DNS_METRICS_PORT}/metrics" for s in servers)
     # The counter was renamed in CoreDNS 1.7.
     total = f"{{ {counted}; }} | awk '/^coredns_dns_request(_count|s)_total[{{]/ {{n += $NF}} END {{print n + 0}}'"
-    name = f"ns.dns.{spec.network.dns_domain}"
+    name = f"kubernetes.default.svc.{spec.network.dns_domain}"
     looked_up = (
         f"mount --bind {_RESOLV_CONF} /etc/resolv.conf && "
         f"for i in $(seq {LOOKUPS}); do getent ahosts {name} >/dev/null && echo found; done"

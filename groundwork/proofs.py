@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from groundwork import bgp, calico, kernel, layout, lookups, policies, traffic, web
+from groundwork import bgp, calico, ingress, kernel, layout, lookups, policies, traffic, web
 from groundwork.checks import Check, View
 from groundwork.etcd import client_url, etcdctl
-from groundwork.kubeadm import TOKEN_DESCRIPTION, api_get
-from groundwork.objects import MANAGED_BY, Object, drift, everywhere, identity, parse, part_of
+from groundwork.kubeadm import TOKEN_DESCRIPTION, api_get, api_get_all
+from groundwork.objects import MANAGED_BY, Object, drift, everywhere, identity, parse, part_of, path
 from groundwork.spec import ClusterSpec, Node
 
 __all__ = [
@@ -27,6 +27,9 @@ __all__ = [
 
 PROBE = "groundwork-probe"
 """The DaemonSet whose pods' network namespaces are entered from their nodes, with the nodes' own tools."""
+
+_MARK = "#object"
+"""Ends each of several objects in one answer."""
 
 _ICMP_OVERHEAD = 28
 """Bytes of IPv4 and ICMP headers around the data of a ping."""
@@ -125,9 +128,10 @@ def _in_pod(address: str) -> str:
     )
 
 
-def cluster_questions() -> dict[str, str]:
+def cluster_questions(spec: ClusterSpec) -> dict[str, str]:
     """The questions to the first control-plane node about the cluster as a whole."""
     group = "/apis/crd.projectcalico.org/v1"
+    authorities = [path(o) for o in ingress.authorities(spec)]
     return {
         "version": api_get("/version"),
         "etcd-from-api": api_get("/healthz/etcd"),
@@ -136,6 +140,7 @@ def cluster_questions() -> dict[str, str]:
         "pool": api_get(calico.POOL_PATH),
         "bgp": api_get(f"{group}/bgpconfigurations/default"),
         "policies-live": api_get(everywhere("NetworkPolicy")),
+        "authorities": api_get_all(authorities, mark=_MARK) if authorities else "true",
         "tokens": f"{layout.BIN}/kubeadm token list --kubeconfig {layout.ADMIN_KUBECONFIG}",
     }
 
@@ -458,6 +463,18 @@ def _policies(view: View) -> str | None:
     return "; ".join([*wrong, *left]) or None
 
 
+def _authorities(view: View) -> str | None:
+    """nginx goes on with the authority that it knows: a Secret without one shows only when the controller starts."""
+    answered = "\n".join(view.lines("authorities")).split(_MARK)
+    live = {identity(o): o for text in answered for o in parse(text)}
+    wrong = [
+        "/".join(identity(wanted)[1:])
+        for wanted in ingress.authorities(view.spec)
+        if live.get(identity(wanted), {}).get("data", {}).get("ca.crt") != wanted["data"]["ca.crt"]
+    ]
+    return f"another ca.crt, or none, in {', '.join(wrong)}" if wrong else None
+
+
 def _tokens(view: View) -> str | None:
     left = sum(TOKEN_DESCRIPTION in line for line in view.lines("tokens"))
     return f"{left} token(s) of a run are left" if left else None
@@ -536,6 +553,14 @@ CLUSTER_CHECKS: Sequence[Check] = (
         "those of the inventory, as they were made",
         "Run the deploy again.",
         _policies,
+    ),
+    Check(
+        "ingress-authorities",
+        "the Secrets by which ingress checks client certificates",
+        "the inventory's authorities: without one, everybody is let in from the controller's next start on",
+        "Run the deploy again, and ask who may write Secrets there.",
+        _authorities,
+        lambda v: any(ingress.authorities(v.spec)),
     ),
     Check(
         "no-tokens",

@@ -191,7 +191,7 @@ def cluster_asked(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
     """The first control-plane node has answered the questions about the cluster as a whole."""
     if state.is_executing:
         first = spec.first_control_plane
-        _evidence().cluster = _asked(spec, first, proofs.cluster_questions(), proofs.CLUSTER_CHECKS)
+        _evidence().cluster = _asked(spec, first, proofs.cluster_questions(spec), proofs.CLUSTER_CHECKS)
     yield from ()
 
 

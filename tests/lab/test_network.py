@@ -154,8 +154,8 @@ BREAKS: dict[str, tuple[Callable[[TestLab], object], str, str]] = {
         lambda lab: kubectl(
             lab, '-n shop patch secret admin-shop-example-client-ca -p \'{"data":{"ca.crt":null,"x":"eA=="}}\''
         ),
-        "ingress-clients w",
-        "with nobody's certificate",
+        "ingress-authorities cp1",
+        "in shop/admin-shop-example-client-ca",
     ),
 }
 

@@ -41,7 +41,7 @@ def test_every_question_is_valid_shell(shell: str) -> None:
             preflight.questions(spec, node),
             proofs.node_questions(spec, node),
             proofs.pod_questions(spec, node, pods),
-            proofs.cluster_questions(),
+            proofs.cluster_questions(spec),
         )
         for table in tables:
             subprocess.run([shell, "-n", "-c", script(table)], check=True, capture_output=True)
@@ -238,7 +238,7 @@ def test_only_what_may_settle_is_asked_again() -> None:
 def test_what_settles_is_asked_somewhere() -> None:
     spec = cluster()
     node = spec.node("cp1")
-    asked = {*proofs.node_questions(spec, node), *proofs.pod_questions(spec, node, {}), *proofs.cluster_questions()}
+    asked = {*proofs.node_questions(spec, node), *proofs.pod_questions(spec, node, {}), *proofs.cluster_questions(spec)}
     # Those of policies and ingress are in test_network.
     asked |= {"policies", "policy-dns", "ingress"}
     assert {c.settles for c in (*proofs.NODE_CHECKS, *proofs.CLUSTER_CHECKS) if c.settles} <= asked

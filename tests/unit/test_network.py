@@ -303,6 +303,24 @@ class TestDeclared:
         assert found == "shop/default-deny: absent; shop/stray: not declared"
 
 
+class TestAuthorities:
+    def found(self, files: Path, live: list[dict[str, Any]]) -> str | None:
+        spec = shop(files)
+        lines = [line for o in live for line in (*json.dumps(o, indent=2).splitlines(), "#object")]
+        return check(proofs.CLUSTER_CHECKS, "ingress-authorities").wrong(
+            View(spec, spec.node("cp1"), {"authorities": lines})
+        )
+
+    def test_as_made(self, files: Path) -> None:
+        assert self.found(files, ingress.authorities(shop(files))) is None
+
+    @pytest.mark.parametrize("data", [{}, {"x": "eA=="}, {"ca.crt": "eA=="}])
+    def test_another_or_none(self, files: Path, data: dict[str, str]) -> None:
+        emptied = [{**o, "data": data} for o in ingress.authorities(shop(files))]
+        assert str(self.found(files, emptied)).startswith("another ca.crt, or none, in shop/")
+        assert self.found(files, []) is not None
+
+
 class TestIngress:
     def test_settings_are_numbers(self, files: Path) -> None:
         settings = ingress.settings(shop(files))
