@@ -26,19 +26,11 @@ def patches(spec: ClusterSpec) -> list[Object]:
 
     kubeadm keeps a Corefile that it finds, and makes the Deployment anew: the next run patches that again.
     """
-    apart = {
-        "weight": 100,
-        "podAffinityTerm": {
-            "labelSelector": {"matchLabels": _PODS},
-            "topologyKey": "kubernetes.io/hostname",
-        },
-    }
     corefile = _corefile(spec)
     template = {
         # A changed Corefile starts new replicas, one after the other: what is wrong in it shows in the run.
         "metadata": {"annotations": {_COREFILE_SUM: hashlib.sha256(corefile.encode()).hexdigest()[:16]}},
-        # Preferred, not required: a rolling update needs room for one pod more.
-        "spec": {"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [apart]}}},
+        "spec": {"affinity": {"podAntiAffinity": _apart(spec)}},
     }
     return [
         {
@@ -60,6 +52,22 @@ def patches(spec: ClusterSpec) -> list[Object]:
             "metadata": {"name": "kube-system", "labels": {"name": "kube-system"}},
         },
     ]
+
+
+def _apart(spec: ClusterSpec) -> Object:
+    """Replicas on different nodes, wherever there are enough nodes. A preference is not enough there: while an update
+    goes on, the scheduler counts pods that are about to go, and was seen to put both new ones on one node.
+
+    kubeadm's Deployment allows for one replica to be down, so an update needs no node more than there are replicas.
+    """
+    term = {"labelSelector": {"matchLabels": _PODS}, "topologyKey": "kubernetes.io/hostname"}
+    required = [term] if spec.dns.replicas <= len(spec.kubernetes_nodes) else None
+    preferred = None if required else [{"weight": 100, "podAffinityTerm": term}]
+    # The one that is not wanted is taken away, in case the number of nodes or of replicas was another before.
+    return {
+        "requiredDuringSchedulingIgnoredDuringExecution": required,
+        "preferredDuringSchedulingIgnoredDuringExecution": preferred,
+    }
 
 
 def objects() -> list[Object]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from groundwork import calico, dns, etcd, kernel, kubeadm
-from groundwork.spec import Calico, ClusterSpec, KubeProxy, Node, define
+from groundwork.spec import Calico, ClusterSpec, Dns, KubeProxy, Node, define
 
 
 def cluster(**change: Any) -> ClusterSpec:
@@ -132,9 +132,17 @@ class TestCalico:
         assert {"name": "IP_AUTODETECTION_METHOD", "value": "can-reach=10.0.0.10"} in node["containers"][0]["env"]
 
 
-def test_coredns_keeps_its_replicas_apart() -> None:
+def test_coredns_has_a_corefile_that_its_version_understands() -> None:
     corefile, deployment, namespace = dns.patches(cluster())
     assert "ready" not in corefile["data"]["Corefile"].split(), "CoreDNS 1.3.1 does not know it"
     assert deployment["spec"]["replicas"] == 2
-    assert "podAntiAffinity" in deployment["spec"]["template"]["spec"]["affinity"]
     assert namespace["metadata"]["labels"] == {"name": "kube-system"}
+
+
+@pytest.mark.parametrize(("replicas", "rule"), [(2, "required"), (3, "required"), (4, "preferred")])
+def test_coredns_keeps_its_replicas_apart(replicas: int, rule: str) -> None:
+    """On three nodes; a preference alone once left both of two on one node."""
+    _, deployment, _ = dns.patches(cluster(dns=Dns(replicas=replicas)))
+    rules = deployment["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
+    assert [key for key, value in rules.items() if value] == [f"{rule}DuringSchedulingIgnoredDuringExecution"]
+    assert len(rules) == 2, "the other one is taken away where it was"
