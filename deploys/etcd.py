@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from deploys import host_of, phase
-from groundwork import artefacts, layout
+from groundwork import artefacts, layout, storage
 from groundwork import etcd as model
 from groundwork.spec import ClusterSpec, Node
 from groundwork.templates import render
@@ -51,6 +51,8 @@ def _files(cluster: ClusterSpec, node: Node) -> list[File]:
         configuration=CONFIGURATION,
         # A shared kernel's container may not raise its priority.
         nice=0 if node.shared_kernel else -10,
+        own_disk=storage.concerned(cluster, node),
+        data=layout.ETCD_DATA,
     )
     return [
         File(CONFIGURATION, model.configuration(cluster, node), mode="640", owner="root:etcd"),

@@ -3,12 +3,17 @@ and there is one iptables, the legacy one."""
 
 from __future__ import annotations
 
+from pyinfra import host
+
 from deploys import phase
+from deploys.preflight import kernel_of, lives
 from groundwork import kernel as model
+from groundwork import layout
+from groundwork.etcd import client_url
 from groundwork.layout import MODULES_FILE, SYSCTL_FILE
 from groundwork.spec import ClusterSpec, Node
 from groundwork.templates import render
-from operations import files, packages
+from operations import boot, files, packages, services
 from operations import kernel as operations
 from operations.files import File
 
@@ -42,4 +47,32 @@ def kernel(cluster: ClusterSpec, node: Node) -> None:
             File(SYSCTL_FILE, render("kernel/sysctl.conf.j2", sysctls=sysctls)),
         ],
     )
-    operations.prepared(name="The kernel is as Kubernetes needs it", modules=modules, sysctls=sysctls)
+    if node in cluster.kubernetes_nodes and not node.shared_kernel:
+        _conn_reuse(cluster, node)
+        boot.cgroup_v1(
+            name="The node boots with cgroup v1",
+            etcd=client_url(node) if lives(node, "etcd") else None,
+            # A bare cluster reboots at once; one that lives, node by node.
+            _serial=any(lives(n, what) for n in cluster.nodes for what in ("etcd", "kubelet")),
+        )
+    operations.prepared(
+        name="The kernel is as Kubernetes needs it",
+        modules=modules,
+        sysctls=sysctls,
+        overrides=model.overrides(node),
+    )
+
+
+def _conn_reuse(cluster: ClusterSpec, node: Node) -> None:
+    mode = model.conn_reuse_mode(kernel_of(host))
+    if model.proxy_mode(cluster, node) != "ipvs" or mode == 0:
+        return
+    timer = layout.IPVS_UNIT.with_suffix(".timer")
+    files.present(
+        name="IPVS' setting is kept",
+        files=[
+            File(layout.IPVS_UNIT, render("kernel/ipvs.service.j2", mode=mode)),
+            File(timer, render("kernel/ipvs.timer.j2")),
+        ],
+    )
+    services.running(name="Its timer runs", unit=timer.name, reads=[timer])

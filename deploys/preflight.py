@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -18,9 +19,9 @@ from facts.answers import AnswersFact
 from groundwork.artefacts import ArtefactError, images_of, programs_of, resolve
 from groundwork.checks import Answers, View, judge
 from groundwork.preflight import CHECKS, questions
-from groundwork.spec import ClusterSpec
+from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["kernel_of", "preflight", "survey"]
+__all__ = ["answers_of", "kernel_of", "lives", "preflight", "survey"]
 
 _SURVEYS: WeakKeyDictionary[State, Mapping[str, Answers]] = WeakKeyDictionary()
 _ONE_AT_A_TIME = RLock()
@@ -55,10 +56,20 @@ def survey(state: State) -> Mapping[str, Answers]:
     return _SURVEYS[state]
 
 
+def answers_of(node: Node) -> Answers:
+    """What `node` answered when the run began; nothing where it is not part of the run."""
+    state: State = ctx_state.get()  # type: ignore[no-untyped-call]
+    return survey(state).get(node.name, {})
+
+
 def kernel_of(host: Host) -> str:
     """The release of the kernel that `host` runs (uname -r)."""
-    state: State = ctx_state.get()  # type: ignore[no-untyped-call]
-    return survey(state)[node_of(host).name]["kernel"][0]
+    return answers_of(node_of(host))["kernel"][0]
+
+
+def lives(node: Node, what: Literal["etcd", "kubelet"]) -> bool:
+    """Whether `node` was a member of this cluster's etcd, or had a kubelet, when the run began."""
+    return bool(answers_of(node).get(what))
 
 
 def _ask(other: Host) -> Answers:

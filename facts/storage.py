@@ -1,12 +1,16 @@
-"""Where etcd keeps its data on a node."""
+"""Where etcd keeps its data on a node, and how fast that is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from typing import Any
 
 from pyinfra.api import FactBase
 
-__all__ = ["EtcdDirectory", "EtcdDirectoryFact"]
+from groundwork import fio, layout
+
+__all__ = ["EtcdDirectory", "EtcdDirectoryFact", "Fio", "FioFact", "KeptMeasurement"]
 
 
 @dataclass(frozen=True)
@@ -31,3 +35,42 @@ class EtcdDirectoryFact(FactBase[EtcdDirectory]):
     def process(self, output: list[str]) -> EtcdDirectory:
         modes = [line.removeprefix("mode ") for line in output if line.startswith("mode ")]
         return EtcdDirectory(user="user" in output, mode=modes[0] if modes else "")
+
+
+class KeptMeasurement(FactBase[str]):
+    """What an earlier run wrote down of etcd's disk; empty when nothing."""
+
+    @staticmethod
+    def default() -> str:
+        return ""
+
+    def command(self) -> str:
+        return f"cat {layout.ETCD_DISK_REPORT} 2>/dev/null; true"
+
+    def process(self, output: list[str]) -> str:
+        return "\n".join(output)
+
+
+@dataclass(frozen=True)
+class Fio:
+    """What fio wrote just now."""
+
+    date: str = ""
+    results: dict[str, Any] = field(default_factory=dict)
+    """fio's JSON by job."""
+
+
+class FioFact(FactBase[Fio]):
+    """The results of `fio.script`."""
+
+    @staticmethod
+    def default() -> Fio:
+        return Fio()
+
+    def command(self) -> str:
+        jobs = " ".join(fio.JOBS)
+        return f"date -Is; for j in {jobs}; do echo '##'; cat {fio.OUTPUT}/$j.json; done"
+
+    def process(self, output: list[str]) -> Fio:
+        date, *texts = "\n".join(output).split("##\n")
+        return Fio(date.strip(), {job: json.loads(text) for job, text in zip(fio.JOBS, texts, strict=True)})

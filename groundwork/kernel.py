@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from groundwork.layout import SYSCTL_FILE
 from groundwork.spec import ClusterSpec, Node
 
-__all__ = ["Sysctl", "modules", "sysctls", "tunnels"]
+__all__ = ["Sysctl", "conn_reuse_mode", "modules", "overrides", "proxy_mode", "sysctls", "tunnels", "version"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ _SYSCTLS: Sequence[Sysctl] = (
     Sysctl("net.ipv4.ip_forward", "1", "a node routes its pods' packets"),
     Sysctl("net.bridge.bridge-nf-call-iptables", "1", "kubeadm's preflight"),
     Sysctl("net.bridge.bridge-nf-call-ip6tables", "1", "the same for IPv6"),
+    Sysctl("net.bridge.bridge-nf-call-arptables", "1", "and for ARP"),
     Sysctl("net.ipv4.conf.all.rp_filter", "1", "Felix exits when it is 2"),
     Sysctl("net.ipv4.conf.default.rp_filter", "1", "and so for interfaces to come"),
     Sysctl("net.ipv4.tcp_keepalive_time", "600", "s; below IPVS' 900 s for an idle connection"),
@@ -50,6 +53,12 @@ _SYSCTLS: Sequence[Sysctl] = (
     Sysctl("net.ipv4.neigh.default.gc_thresh2", "4096", "the same", shared=False),
     Sysctl("net.ipv4.neigh.default.gc_thresh3", "8192", "the same", shared=False),
     Sysctl("net.core.somaxconn", "32768", "bursts of connections to the API and ingress"),
+    Sysctl("net.ipv4.tcp_max_syn_backlog", "8192", "the same"),
+    Sysctl("net.core.netdev_max_backlog", "16384", "the same", shared=False),
+    Sysctl("fs.file-max", "2097152", "the kubelet's maxOpenFiles is a million", shared=False),
+    Sysctl("fs.nr_open", "2097152", "the same", shared=False),
+    Sysctl("vm.max_map_count", "262144", "search engines map many files", shared=False),
+    Sysctl("vm.swappiness", "0", "nothing swaps", shared=False),
     Sysctl("fs.inotify.max_user_watches", "524288", "the kubelet and log readers watch files", shared=False),
     Sysctl("fs.inotify.max_user_instances", "8192", "the same", shared=False),
     Sysctl("kernel.pid_max", "4194304", "many pods", shared=False),
@@ -78,3 +87,35 @@ def tunnels(spec: ClusterSpec) -> tuple[str, ...]:
 def sysctls(node: Node) -> list[Sysctl]:
     """The parameters to be set on `node`; on a shared kernel only those of its network namespace."""
     return [s for s in _SYSCTLS if s.shared or not node.shared_kernel]
+
+
+def overrides(node: Node) -> str:
+    """A shell command that prints `file:line` for what is read after our file at boot and sets one of its keys.
+
+    systemd-sysctl sorts the files of all directories by name, whatever directory they are in.
+    """
+    keys = "|".join(re.escape(s.key) for s in sysctls(node))
+    return (
+        "for f in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf; "
+        f'do [ -e $f ] && expr "${{f##*/}}" \\> {SYSCTL_FILE.name} >/dev/null && '
+        f"grep -HE '^[[:space:]]*-?({keys})[[:space:]]*=' $f; done; true"
+    )
+
+
+def version(release: str, build: str = "") -> tuple[int, ...]:
+    """The kernel's version from `uname -r` and `uname -v`. Debian's release is 6.1.0-N-amd64 for every 6.1; its build
+    names the version."""
+    debian = re.search(r"Debian (\d+\.\d+\.\d+)", build)
+    return tuple(int(n) for n in re.findall(r"\d+", debian[1] if debian else release)[:3])
+
+
+def proxy_mode(spec: ClusterSpec, node: Node) -> str:
+    """How kube-proxy balances on `node`: as the spec says, but by iptables where a container has no ip_vs."""
+    return "iptables" if node.shared_kernel else spec.kube_proxy.mode
+
+
+def conn_reuse_mode(release: str) -> int:
+    """What net.ipv4.vs.conn_reuse_mode is to be on a kernel. kube-proxy v1.15 sets 0 whatever the kernel, since up to
+    5.8 another value costs a second for each reused port (kubernetes#70747); from 5.9 on 0 only sends new connections
+    to pods that are gone (kubernetes#81775)."""
+    return 1 if version(release) >= (5, 9) else 0

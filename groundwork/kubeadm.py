@@ -12,6 +12,7 @@ from groundwork import layout
 from groundwork.spec import ClusterSpec, Node
 
 __all__ = [
+    "PROXY_MODE",
     "api_endpoint",
     "api_get",
     "api_get_all",
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 Document = dict[str, Any]
+
+PROXY_MODE = f"curl -s --max-time 5 http://127.0.0.1:{layout.KUBE_PROXY_METRICS_PORT}/proxyMode"
+"""A command on a node that prints how its kube-proxy balances."""
 
 _API = "kubeadm.k8s.io/v1beta2"
 TOKEN_DESCRIPTION = "kube-groundwork: for one run"
@@ -41,7 +45,7 @@ def init(spec: ClusterSpec, *, kernel: str) -> str:
         },
         _cluster(spec),
         _kube_proxy(spec),
-        _kubelet(spec),
+        _kubelet(),
     )
 
 
@@ -137,10 +141,12 @@ def tolerated_preflight_errors(kernel: str) -> list[str]:
 
 
 def _registration(node: Node, *, kernel: str) -> Document:
+    # The kernel of a shared host is not this cluster's to tune, so its defaults cannot be demanded there.
+    lenient = {"protect-kernel-defaults": "false"} if node.shared_kernel else {}
     return {
         "name": node.name,
         "criSocket": str(layout.CONTAINERD_SOCKET),
-        "kubeletExtraArgs": {"node-ip": str(node.address)},
+        "kubeletExtraArgs": {"node-ip": str(node.address), **lenient},
         "ignorePreflightErrors": tolerated_preflight_errors(kernel),
     }
 
@@ -206,14 +212,13 @@ def _kube_proxy(spec: ClusterSpec) -> Document:
     return document
 
 
-def _kubelet(spec: ClusterSpec) -> Document:
+def _kubelet() -> Document:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": "systemd",
         "serializeImagePulls": False,
-        # The kernel of a shared host is not this cluster's to tune, so its defaults cannot be demanded.
-        "protectKernelDefaults": not any(n.shared_kernel for n in spec.kubernetes_nodes),
+        "protectKernelDefaults": True,
         "systemReserved": {"cpu": "100m", "memory": "256Mi"},
         "kubeReserved": {"cpu": "100m", "memory": "256Mi"},
         "evictionHard": {

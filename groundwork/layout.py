@@ -19,6 +19,8 @@ LOCK: Final = RUN / "lock"
 MODULES_FILE: Final = Path("/etc/modules-load.d/kube-groundwork.conf")
 SYSCTL_FILE: Final = Path("/etc/sysctl.d/99-z-kube-groundwork.conf")
 """Named to be read last: whatever else sets a parameter, this one wins."""
+IPVS_UNIT: Final = Path("/etc/systemd/system/kube-groundwork-ipvs.service")
+GRUB_FILE: Final = Path("/etc/default/grub.d/99-kube-groundwork.cfg")
 
 CONTAINERD_SOCKET: Final = Path("/run/containerd/containerd.sock")
 CNI_BIN: Final = Path("/opt/cni/bin")
@@ -35,6 +37,10 @@ CALICOCTL_CONFIG: Final = Path("/etc/calico/calicoctl.cfg")
 """Where calicoctl looks when nothing else is said."""
 
 ETCD_DATA: Final = Path("/var/lib/etcd")
+ETCD_MOUNT_UNIT: Final = Path("/etc/systemd/system/var-lib-etcd.mount")
+"""Its name is ETCD_DATA's, as systemd wants it."""
+ETCD_DISK_REPORT: Final = STATE / "etcd-disk.json"
+"""What fio measured on etcd's disk."""
 ETCD_CONFIG: Final = Path("/etc/etcd")
 ETCD_PKI: Final = ETCD_CONFIG / "pki"
 

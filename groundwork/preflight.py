@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 
-from groundwork import calico, kernel, layout
+from groundwork import boot, calico, kernel, layout, storage
 from groundwork.checks import Check, View
 from groundwork.kubeadm import api_get
 from groundwork.spec import ClusterSpec, Node
@@ -41,6 +41,7 @@ _CONNECT = '{{ timeout 3 bash -c ": </dev/tcp/$p/{port}" 2>&1; [ $? != 124 ] || 
 def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
     """The questions to one node, in shell. The first waits for what an earlier, killed run left running."""
     peers = " ".join(str(n.address) for n in spec.nodes if n != node)
+    disks = storage.questions(node) if storage.concerned(spec, node) else {}
     return {
         "lock": f"[ ! -e {layout.LOCK} ] || flock -w {_LOCK_WAIT_S} {layout.LOCK} true || echo held",
         "os": ". /etc/os-release; echo $ID $VERSION_ID",
@@ -51,6 +52,7 @@ def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
         "machine-id": "cat /etc/machine-id",
         "clock": "date +%s.%N",
         "cgroups": "stat -fc %T /sys/fs/cgroup; tail -n +2 /proc/cgroups",
+        "boot": boot.QUESTION,
         "memory": "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo",
         "cpus": "nproc",
         "disk": "df -B1 --output=avail /var | tail -n 1",
@@ -70,6 +72,7 @@ def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
         "pool": f"[ ! -s {layout.ADMIN_KUBECONFIG} ] || {api_get(calico.POOL_PATH)}",
         "etcd": f"[ -d {layout.ETCD_DATA}/member ] && sed -n 's/^initial-cluster: //p' {layout.ETCD_CONFIG}/etcd.yaml",
         "kubelet": f"sed -n 's|.*server: https://||p' {layout.KUBELET_KUBECONFIG}",
+        **disks,
     }
 
 
@@ -90,27 +93,24 @@ def _os(view: View) -> str | None:
     return None
 
 
-def _numbers(release: str) -> tuple[int, ...]:
-    return tuple(int(n) for n in re.findall(r"\d+", release)[:3])
-
-
 def _kernel(view: View) -> str | None:
     """Between 5.16 and 6.1.64 a write to memory.kmem.limit_in_bytes fails, which this kubelet makes
     (kubernetes#120813); Debian took it back in 6.1.64."""
-    release, build = view.line("kernel"), " ".join(view.lines("kernel")[1:])
-    # Debian's release is 6.1.0-N-amd64 for every 6.1; its build names the version.
-    debian = re.search(r"Debian (\d+\.\d+\.\d+)", build)
-    version = _numbers(debian[1] if debian else release)
+    version = kernel.version(view.line("kernel"), " ".join(view.lines("kernel")[1:]))
     if version < (3, 10, 0) or (5, 16, 0) <= version < (6, 1, 64):
         return ".".join(map(str, version))
     return None
 
 
 def _cgroups(view: View) -> str | None:
-    lines = view.lines("cgroups")
-    if not lines or lines[0] != "tmpfs":
-        return f"v2 ({lines[0]})" if lines else "unknown"
-    enabled = {w[0] for line in lines[1:] if (w := line.split()) and w[-1] == "1"}
+    """v2 is no reason to refuse where the kernel phase can boot the node with v1."""
+    found, *controllers = view.lines("cgroups") or [""]
+    if found == boot.V2:
+        obstacle = boot.switch_obstacle(view)
+        return f"v2, and it cannot be changed: {obstacle}" if obstacle else None
+    if found != boot.V1:
+        return f"{found or 'unknown'}"
+    enabled = {w[0] for line in controllers if (w := line.split()) and w[-1] == "1"}
     missing = [c for c in _CONTROLLERS if c not in enabled]
     return f"no controller {', '.join(missing)}" if missing else None
 
@@ -295,8 +295,9 @@ CHECKS: Sequence[Check] = (
     Check(
         "cgroup-v1",
         "cgroups",
-        f"v1, with {', '.join(_CONTROLLERS)}",
-        "Put systemd.unified_cgroup_hierarchy=0 on the kernel's command line (update-grub) and reboot.",
+        f"v1, with {', '.join(_CONTROLLERS)}; or v2 on a node that the run can boot with v1, by GRUB",
+        f"Put {' '.join(boot.ARGUMENTS)} on the kernel's command line by your boot loader's means, and reboot; or take "
+        "a kernel that has v1's controllers (Debian 12, Ubuntu 22.04).",
         _cgroups,
         _is_kubernetes,
     ),
@@ -375,7 +376,7 @@ CHECKS: Sequence[Check] = (
         "there: without it kube-proxy falls back to iptables in silence",
         "Install the distribution's full kernel (not a -kvm flavour), or set kube_proxy.mode to iptables.",
         lambda v: v.line("ip_vs") or None,
-        lambda v: _is_kubernetes(v) and v.spec.kube_proxy.mode == "ipvs",
+        lambda v: _is_kubernetes(v) and kernel.proxy_mode(v.spec, v.node) == "ipvs",
     ),
     Check(
         "tunnel",
@@ -418,6 +419,7 @@ CHECKS: Sequence[Check] = (
         _other_members,
         lambda v: bool(v.line("etcd")),
     ),
+    *storage.CHECKS,
     Check(
         "own-cluster",
         "membership of another cluster",

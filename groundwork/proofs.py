@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
-from groundwork import bgp, calico, ingress, kernel, layout, lookups, policies, traffic, web
+from groundwork import bgp, boot, calico, ingress, kernel, layout, lookups, policies, storage, traffic, web
 from groundwork.checks import Check, View
 from groundwork.etcd import client_url, etcdctl
-from groundwork.kubeadm import TOKEN_DESCRIPTION, api_get, api_get_all
+from groundwork.kubeadm import PROXY_MODE, TOKEN_DESCRIPTION, api_get, api_get_all
 from groundwork.objects import MANAGED_BY, Object, drift, everywhere, identity, parse, part_of, path
 from groundwork.spec import ClusterSpec, Node
 
@@ -65,15 +66,19 @@ def probe_pods(spec: ClusterSpec) -> Object:
 def node_questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
     """The questions to one node itself, in shell."""
     questions = {
+        "kernel": "uname -r",
         "cgroups": "stat -fc %T /sys/fs/cgroup",
         "iptables": "iptables --version",
         "swap": "tail -n +2 /proc/swaps",
+        "sysctl-overrides": kernel.overrides(node),
         "sysctls": f"sysctl -e {' '.join(s.key for s in kernel.sysctls(node))}",
     }
     if modules := kernel.modules(spec, node):
         questions["modules"] = f"for m in {' '.join(modules)}; do [ -d /sys/module/$m ] || echo $m; done"
     if node in spec.etcd_members:
         questions |= _etcd_questions(node)
+    if storage.concerned(spec, node):
+        questions |= storage.questions(node) | {"disk-report": f"cat {layout.ETCD_DISK_REPORT}"}
     if node in spec.kubernetes_nodes:
         questions |= _kubernetes_questions(spec)
     return questions
@@ -110,13 +115,16 @@ def pod_questions(spec: ClusterSpec, node: Node, pods: Mapping[str, str]) -> dic
 def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
     api = spec.network.api_service_address
     return {
-        "proxy-mode": f"curl -s --max-time 5 http://127.0.0.1:{layout.KUBE_PROXY_METRICS_PORT}/proxyMode",
+        "proxy-mode": PROXY_MODE,
         "felix": "curl -s --max-time 5 -o /dev/null -w '%{http_code}' "
         f"http://127.0.0.1:{layout.FELIX_HEALTH_PORT}/readiness",
         "bird": bgp.BIRD,
         "routes": "ip -4 route show proto bird; ip -4 route | grep -E 'dev (tunl0|vxlan)'",
         "host-service": f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' https://{api}/healthz",
         "ipvs": "ipvsadm -Ln; ip -br addr show kube-ipvs0",
+        "ipvs-reuse": "sysctl -n net.ipv4.vs.conn_reuse_mode",
+        "ipvs-module": "grep -rHsE '^[^#]*\\bip_vs' /etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d; "
+        "modinfo -n ip_vs >/dev/null || echo the kernel comes without ip_vs",
     }
 
 
@@ -154,7 +162,7 @@ def _is_kubernetes(view: View) -> bool:
 
 
 def _is_ipvs(view: View) -> bool:
-    return _is_kubernetes(view) and view.spec.kube_proxy.mode == "ipvs"
+    return _is_kubernetes(view) and kernel.proxy_mode(view.spec, view.node) == "ipvs"
 
 
 def _unless(value: str, wanted: str) -> str | None:
@@ -164,7 +172,17 @@ def _unless(value: str, wanted: str) -> str | None:
 def _wrong_sysctls(view: View) -> str | None:
     found = {key: value.replace("\t", " ") for key, _, value in (s.partition(" = ") for s in view.lines("sysctls"))}
     wrong = [f"{s.key} = {found.get(s.key)}" for s in kernel.sysctls(view.node) if found.get(s.key) != s.value]
-    return ", ".join(wrong) or None
+    return ", ".join([*wrong, *view.lines("sysctl-overrides")]) or None
+
+
+def _wrong_mode(view: View) -> str | None:
+    """kube-proxy falls back to iptables without a word where ip_vs is missing: the reason is looked for."""
+    found = _unless(view.line("proxy-mode"), kernel.proxy_mode(view.spec, view.node))
+    if found is None or not _is_ipvs(view):
+        return found
+    missing = [m for m in view.lines("modules") if m.startswith("ip_vs")]
+    absent = [f"not loaded: {', '.join(missing)}"] if missing else []
+    return "; ".join([found, *absent, *view.lines("ipvs-module")])
 
 
 def _etcd_health(view: View) -> str | None:
@@ -204,12 +222,16 @@ def _pings(view: View) -> str | None:
 def _ipvs_table(view: View) -> str | None:
     text = "\n".join(view.lines("ipvs"))
     network = view.spec.network
+    endpoints = _dns_endpoints(view)
+    if endpoints < view.spec.dns.replicas:
+        return f"the Service of DNS has {endpoints} of {view.spec.dns.replicas} endpoints"
     missing = [
         what
         for what in (
             f"TCP  {network.api_service_address}:443 {view.spec.kube_proxy.scheduler}",
             f"UDP  {network.dns_service_address}:53 {view.spec.kube_proxy.scheduler}",
             f"{network.api_service_address}/32",
+            f"{network.dns_service_address}/32",
             *(f"-> {n.address}:{layout.API_PORT}" for n in view.spec.control_plane),
         )
         if what not in text
@@ -217,13 +239,22 @@ def _ipvs_table(view: View) -> str | None:
     return f"missing: {', '.join(missing)}" if missing else None
 
 
+def _dns_endpoints(view: View) -> int:
+    """How many endpoints IPVS has behind the Service of DNS (UDP)."""
+    lines = view.lines("ipvs")
+    service = f"UDP  {view.spec.network.dns_service_address}:53 "
+    start = next((i for i, line in enumerate(lines) if line.startswith(service)), len(lines))
+    return sum(1 for _ in takewhile(lambda line: line.strip().startswith("->"), lines[start + 1 :]))
+
+
 _OWN_CHECKS: Sequence[Check] = (
     Check(
         "cgroup-v1",
         "cgroup version",
-        "tmpfs, which is v1 (kubelet 1.15 cannot run on v2)",
+        f"{boot.V1}, which is v1 (kubelet 1.15 cannot run on v2)",
         "Set systemd.unified_cgroup_hierarchy=0 on the kernel's command line and reboot.",
-        lambda v: _unless(v.line("cgroups"), "tmpfs"),
+        lambda v: _unless(v.line("cgroups"), boot.V1),
+        _is_kubernetes,
     ),
     Check(
         "iptables-legacy",
@@ -242,8 +273,8 @@ _OWN_CHECKS: Sequence[Check] = (
     Check(
         "sysctls",
         "kernel parameters in effect",
-        f"those of {layout.SYSCTL_FILE}",
-        "A later file or a service sets them: grep -r KEY /etc/sysctl* /usr/lib/sysctl.d",
+        f"those of {layout.SYSCTL_FILE}, and no later file that sets them otherwise at the next boot",
+        "Take them out of the file that is named, or find the service that sets them; then run the deploy again.",
         _wrong_sysctls,
     ),
     Check(
@@ -290,9 +321,9 @@ _OWN_CHECKS: Sequence[Check] = (
     Check(
         "proxy-mode",
         "how kube-proxy balances, as it says itself",
-        "the inventory's mode",
-        "kubectl -n kube-system logs of kube-proxy here: it falls back in silence when ip_vs is missing.",
-        lambda v: _unless(v.line("proxy-mode"), v.spec.kube_proxy.mode),
+        "the inventory's mode (iptables where the kernel is shared)",
+        "It falls back in silence where ip_vs cannot be loaded: mend that and run the deploy again, which restarts it.",
+        _wrong_mode,
         _is_kubernetes,
         settles="proxy-mode",
     ),
@@ -304,6 +335,15 @@ _OWN_CHECKS: Sequence[Check] = (
         _ipvs_table,
         _is_ipvs,
         settles="ipvs",
+    ),
+    Check(
+        "ipvs-reuse",
+        "net.ipv4.vs.conn_reuse_mode",
+        "1 from kernel 5.9 on, 0 before",
+        "systemctl status kube-groundwork-ipvs.timer",
+        lambda v: _unless(v.line("ipvs-reuse"), str(kernel.conn_reuse_mode(v.line("kernel")))),
+        _is_ipvs,
+        settles="ipvs-reuse",
     ),
     Check(
         "felix-ready",
@@ -371,7 +411,7 @@ _OWN_CHECKS: Sequence[Check] = (
 )
 
 
-NODE_CHECKS: Sequence[Check] = (*_OWN_CHECKS, *traffic.CHECKS, *web.CHECKS, *lookups.CHECKS)
+NODE_CHECKS: Sequence[Check] = (*_OWN_CHECKS, *storage.PROOFS, *traffic.CHECKS, *web.CHECKS, *lookups.CHECKS)
 """What is proven of every node."""
 
 

@@ -8,16 +8,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from groundwork import layout
+from groundwork import boot, fio, kernel, layout, storage
 from groundwork.artefacts import images_of, programs_of, resolve
-from groundwork.checks import Finding
+from groundwork.checks import Finding, View
 from groundwork.spec import ClusterSpec
 
 __all__ = ["show"]
 
 
-def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding], *, not_repeated: Sequence[str] = ()) -> None:
-    """One row for each check, then a sentence for each that failed, and what could not be proven at all."""
+def show(
+    console: Console,
+    spec: ClusterSpec,
+    findings: Sequence[Finding],
+    views: Sequence[View],
+    *,
+    not_repeated: Sequence[str] = (),
+) -> None:
+    """What the machines are; one row for each check; a sentence for each that failed; what could not be proven."""
+    console.print(_machines(views))
     table = Table(title=f"cluster {spec.name}: what was verified")
     for column in ("check", "what", "holds on", "fails on"):
         table.add_column(column, overflow="fold")
@@ -35,8 +43,8 @@ def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding], *, no
             console.print(f"[bold red]{finding.check.id}[/] {escape(finding.sentence())}", soft_wrap=True)
     if shared := [n.name for n in spec.nodes if n.shared_kernel]:
         console.print(
-            f"not proven: {', '.join(shared)} share their host's kernel, so its modules, its own sysctls and IPVS "
-            "were not asked about there",
+            f"not proven: {', '.join(shared)} share their host's kernel, so its modules, its own sysctls, IPVS "
+            "and etcd's disk were not asked about there",
             soft_wrap=True,
         )
     if not_repeated:
@@ -48,6 +56,48 @@ def show(console: Console, spec: ClusterSpec, findings: Sequence[Finding], *, no
         console.print(f"not the official files, but built from source: {', '.join(built)}", soft_wrap=True)
     first = spec.first_control_plane
     console.print(f"kubeconfig: {layout.ADMIN_KUBECONFIG} on {first.name} ({first.address}), root only")
+
+
+def _machines(views: Sequence[View]) -> Table:
+    table = Table(title="the machines")
+    for column in (
+        "node",
+        "kernel",
+        "cgroups",
+        "modules",
+        "kube-proxy",
+        "etcd's disk",
+        "fsync p99",
+        "reads/s",
+        "write",
+    ):
+        table.add_column(column, overflow="fold")
+    for view in views:
+        wanted = kernel.modules(view.spec, view.node)
+        loaded = f"{len(wanted) - len(view.lines('modules'))} of {len(wanted)}" if wanted else "its host's"
+        version = {boot.V1: "v1", boot.V2: "v2"}.get(view.line("cgroups"), view.line("cgroups"))
+        proxy = view.line("proxy-mode") or "-"
+        table.add_row(view.node.name, view.line("kernel"), version, loaded, proxy, *_disk(view))
+    if any(storage.concerned(v.spec, v.node) for v in views):
+        table.caption = (
+            f"etcd's disk: below {views[0].spec.etcd.fsync_p99_limit_ms:g} ms is demanded; a good data sheet promises "
+            f"{fio.PROMISED_READ_IOPS:,} reads/s and {fio.PROMISED_WRITE_MS} ms a write"
+        )
+    return table
+
+
+def _disk(view: View) -> tuple[str, str, str, str]:
+    """Model, serial number, transport and file system; then what was measured."""
+    if not storage.concerned(view.spec, view.node):
+        return ("the root disk" if view.node in view.spec.etcd_members else "-", "", "", "")
+    found, speed = storage.choose(view), storage.measured(view)
+    if isinstance(found, str):
+        return (found, "", "", "")
+    disk, filesystem = found.namespace, (*view.line("disk-mounted").split(), "", "nothing")[1]
+    what = f"{disk.model} {disk.serial}, NVMe over {disk.transport}, {filesystem}"
+    if speed is None:
+        return (what, "not measured", "", "")
+    return (what, f"{speed.fsync_p99_ms:.2f} ms", f"{speed.read_iops:,.0f}", f"{speed.write_ms:.3f} ms")
 
 
 def _built(spec: ClusterSpec) -> list[str]:

@@ -72,9 +72,12 @@ class Node(_Model):
     """The address the cluster uses: API server, etcd peers, BGP sessions and kubelet bind or speak to it."""
     ssh: dict[str, Any] = Field(default_factory=dict)
     """pyinfra's `ssh_*` connection data. `ssh_hostname` defaults to `address`."""
+    etcd_device: Annotated[str, Field(pattern=r"^/dev/disk/by-[-a-z]+/[^'/ ]+$")] | None = None
+    """The disk for etcd on this node, by a path that stays: `/dev/disk/by-id/nvme-...`. None: the one NVMe namespace
+    that is blank, or that etcd has already."""
     shared_kernel: bool = False
-    """True for a container that shares its host's kernel (the lab). Kernel modules, global sysctls and
-    nf_conntrack_max are then the host's; verification reports each exception openly."""
+    """True for a container that shares its host's kernel (the lab). Kernel modules, global sysctls, nf_conntrack_max
+    and disks are then the host's, and kube-proxy has no IPVS; verification reports each exception openly."""
 
 
 class BgpPeer(_Model):
@@ -143,6 +146,10 @@ class Etcd(_Model):
     """Bytes; etcd's own suggestion of a maximum is 8 GiB."""
     heartbeat_interval_ms: Annotated[int, Field(ge=10, le=5000)] = 100
     election_timeout_ms: Annotated[int, Field(ge=100, le=50000)] = 1000
+    fsync_p99_limit_ms: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    """ms; 99 of 100 fdatasyncs of etcd's write pattern must take less. etcd's own demand; a slower disk is refused."""
+    wipe_serial: str | None = None
+    """The serial number of the one disk that may be erased although it is not blank."""
 
     @model_validator(mode="after")
     def _election_leaves_room_for_heartbeats(self) -> Self:

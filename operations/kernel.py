@@ -15,9 +15,11 @@ __all__ = ["prepared"]
 
 
 @operation()
-def prepared(*, modules: Sequence[str], sysctls: Sequence[Sysctl]) -> Generator[StringCommand, None, None]:
+def prepared(
+    *, modules: Sequence[str], sysctls: Sequence[Sysctl], overrides: str
+) -> Generator[StringCommand, None, None]:
     """Modules are loaded, sysctls have their values, nothing swaps, and iptables is the legacy one."""
-    found = _found(modules, sysctls)
+    found = _found(modules, sysctls, overrides)
     if found.absent_modules:
         yield StringCommand(f"systemctl restart systemd-modules-load.service && modprobe -a {' '.join(modules)}")
     if _deviating(found, sysctls) or found.absent_modules:
@@ -26,15 +28,25 @@ def prepared(*, modules: Sequence[str], sysctls: Sequence[Sysctl]) -> Generator[
     for tool in LEGACY_TOOLS:
         if "legacy" not in found.alternatives.get(tool, ""):
             yield StringCommand(f"update-alternatives --quiet --set {tool} /usr/sbin/{tool}-legacy")
-    if state.is_executing and (wrong := _deviating(_found(modules, sysctls), sysctls)):
+    if state.is_executing:
+        _confirm(_found(modules, sysctls, overrides), sysctls)
+
+
+def _confirm(found: Kernel, sysctls: Sequence[Sysctl]) -> None:
+    if wrong := _deviating(found, sysctls):
         raise OperationError(
-            f"sysctls do not take the values of {SYSCTL_FILE}: {'; '.join(wrong)}. A later file in /etc/sysctl.d, "
-            "or a service, may set them again: grep -r KEY /etc/sysctl* /usr/lib/sysctl.d"
+            f"sysctls do not take the values of {SYSCTL_FILE}: {'; '.join(wrong)}. A service may set them again"
+        )
+    if found.overrides:
+        raise OperationError(
+            f"at the next boot, other files win over {SYSCTL_FILE}: {'; '.join(found.overrides)}. Take these lines out"
         )
 
 
-def _found(modules: Sequence[str], sysctls: Sequence[Sysctl]) -> Kernel:
-    kernel: Kernel = host.get_fact(KernelFact, modules=list(modules), sysctls=[s.key for s in sysctls])
+def _found(modules: Sequence[str], sysctls: Sequence[Sysctl], overrides: str) -> Kernel:
+    kernel: Kernel = host.get_fact(
+        KernelFact, modules=list(modules), sysctls=[s.key for s in sysctls], overrides=overrides
+    )
     return kernel
 
 

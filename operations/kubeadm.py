@@ -18,6 +18,7 @@ from facts.kubeadm import (
     ControlPlane,
     ControlPlaneFact,
     MembershipFact,
+    ProxyMode,
 )
 from groundwork import kubeadm, layout
 from groundwork.kubeadm import kubectl
@@ -25,7 +26,7 @@ from groundwork.spec import ClusterSpec, Node
 from operations.commands import locked, run_on
 from operations.files import File, write
 
-__all__ = ["initialised", "joined", "tokens_deleted"]
+__all__ = ["initialised", "joined", "proxy_mode_taken", "tokens_deleted"]
 
 _KUBEADM = f"{layout.BIN}/kubeadm"
 _NEW_DOCUMENT = layout.RUN / "kubeadm.yaml"
@@ -167,6 +168,16 @@ def _await_registration(node: Node, endpoint: str) -> StringCommand:
         f'echo "{node.name} is not known to the API server at {endpoint} after 60 tries; look at: '
         f'journalctl -u kubelet" >&2; exit 1; fi; sleep 2; done'
     )
+
+
+@operation()
+def proxy_mode_taken(*, mode: str) -> Generator[StringCommand, None, None]:
+    """kube-proxy balances by `mode`. Where it fell back for want of a module that is there by now, it starts anew."""
+    found = host.get_fact(ProxyMode)
+    if found in ("", mode):
+        host.noop(f"kube-proxy balances by {mode}, or does not run yet")
+        return
+    yield StringCommand("pkill -x kube-proxy")
 
 
 @operation()

@@ -229,20 +229,20 @@ def probe_pods_removed() -> Generator[StringCommand, None, None]:
 def judged(*, spec: ClusterSpec) -> Generator[StringCommand, None, None]:
     """Every proof holds; otherwise an error, after the table has said which does not, where, and what to do."""
     if state.is_executing:
-        findings = _findings(spec)
+        evidence = _evidence()
+        views = [View(spec, n, evidence.nodes[n.name]) for n in spec.nodes if n.name in evidence.nodes]
+        findings = _findings(spec, views)
         failed = [f for f in findings if not f.passed]
         session.current.proofs_passed = len(findings) - len(failed)
         session.current.proofs_failed = len(failed)
-        report.show(Console(highlight=False), spec, findings, not_repeated=_evidence().not_repeated)
+        report.show(Console(highlight=False), spec, findings, views, not_repeated=evidence.not_repeated)
         if failed:
             raise OperationError(f"{len(failed)} of {len(findings)} proofs failed; see the table above")
     yield from ()
 
 
-def _findings(spec: ClusterSpec) -> list[Finding]:
-    evidence = _evidence()
-    views = [View(spec, n, evidence.nodes[n.name]) for n in spec.nodes if n.name in evidence.nodes]
+def _findings(spec: ClusterSpec, views: Sequence[View]) -> list[Finding]:
     findings = judge(NODE_CHECKS, views)
-    if evidence.cluster is not None:
-        findings += judge(proofs.CLUSTER_CHECKS, [View(spec, spec.first_control_plane, evidence.cluster)])
+    if (answers := _evidence().cluster) is not None:
+        findings += judge(proofs.CLUSTER_CHECKS, [View(spec, spec.first_control_plane, answers)])
     return findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,15 @@ from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
 from groundwork.spec import Artefacts, Calico, ClusterSpec, Dns, Node, define
+from tests import disks
 
 Responses = Mapping[str | re.Pattern[str], Any]
+
+SURVEY = "##groundwork machine-id"
+"""What only the questions of preflight contain."""
+
+DISKS = "##groundwork disk-signatures"
+"""What the questions about disks contain, which are asked again before one is written to."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,20 @@ def spec(bundle: Path) -> ClusterSpec:
     )
 
 
+def surveyed(**change: Sequence[str]) -> list[str]:
+    """What a node answers to preflight: Debian 12, booted with cgroup v1, one blank NVMe namespace."""
+    usual = {"kernel": ("6.1.0-28-amd64", "Debian 6.1.119-1"), "boot": ("grub",), **disks.answers(disks.disk())}
+    return spoken({**usual, **{key.replace("_", "-"): value for key, value in change.items()}})
+
+
+def spoken(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """Answers as the node prints them."""
+    return [line for name, lines in found.items() for line in (f"##groundwork {name}", *lines)]
+
+
+BLANK = spoken(disks.answers(disks.disk()))
+
+
 @pytest.fixture
 def run(spec: ClusterSpec) -> Run:
     """Runs a deploy function on every node of `spec`; `answers` maps a node to what its commands answer."""
@@ -152,7 +173,7 @@ def _prepared(
                 "cluster": spec,
                 "fake_delay": 0,
                 "fake_delay_jitter": 0,
-                "fake_responses": answers.get(n.name, {}),
+                "fake_responses": {SURVEY: surveyed(), DISKS: BLANK, **answers.get(n.name, {})},
             },
         )
         for n in spec.nodes

@@ -39,8 +39,7 @@ def everything() -> None:
 
 def test_phases_do_not_interleave(order: Callable[..., list[str]]) -> None:
     # w1 is no member of etcd: it has fewer operations than cp1, and would otherwise run ahead and join nothing.
-    answers = {name: {"uname -r": ["##groundwork kernel", "6.1.0"]} for name in ("cp1", "w1")}
-    names = order(everything, answers)
+    names = order(everything, {})
     phases = [phase for phase, _ in groupby(name.split(" | ")[0] for name in names)]
     assert phases == [
         "Kernel",

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Sequence
 
 import pytest
 from pyinfra.api import OperationError
+from pyinfra.api.exceptions import PyinfraError
 
 from deploys.etcd import etcd
 from deploys.kernel import PACKAGES, kernel
 from deploys.runtime import runtime
+from deploys.storage import PACKAGES as STORAGE_PACKAGES
 from deploys.storage import storage
 from groundwork import kernel as kernel_model
+from groundwork import storage as storage_model
+from groundwork.checks import View
 from groundwork.spec import ClusterSpec
-from tests.deploys.conftest import Ran, Run
+from operations import boot
+from tests import disks
+from tests.deploys.conftest import DISKS, SURVEY, Ran, Run, spoken, surveyed
 
 
 def states_of(ran: Ran, node: str) -> dict[str, str]:
@@ -49,9 +57,15 @@ class TestKernel:
         assert commands[1].endswith(f"install -y --no-install-recommends {' '.join(PACKAGES)}")
         assert "cat > /etc/modules-load.d/kube-groundwork.conf.part" in commands[2]
         assert "cat > /etc/sysctl.d/99-z-kube-groundwork.conf.part" in commands[3]
-        assert "modprobe -a overlay br_netfilter" in commands[4]
-        assert commands[5] == "sysctl --quiet --load /etc/sysctl.d/99-z-kube-groundwork.conf"
-        assert commands[6:] == [f"update-alternatives --quiet --set {t} /usr/sbin/{t}-legacy" for t in TOOLS]
+        assert [c.split(".part")[0].rsplit("/")[-1] for c in commands[4:6]] == [
+            "kube-groundwork-ipvs.service",
+            "kube-groundwork-ipvs.timer",
+        ]
+        assert "net.ipv4.vs.conn_reuse_mode=1\n" in ran.done["w1"][4].stdin
+        assert commands[6:9][-1].startswith("systemctl reset-failed kube-groundwork-ipvs.timer")
+        assert "modprobe -a overlay br_netfilter" in commands[9]
+        assert commands[10] == "sysctl --quiet --load /etc/sysctl.d/99-z-kube-groundwork.conf"
+        assert commands[11:] == [f"update-alternatives --quiet --set {t} /usr/sbin/{t}-legacy" for t in TOOLS]
         assert "ip_vs_rr\n" in ran.done["w1"][2].stdin
         assert "net.ipv4.ip_forward = 1\n" in ran.done["w1"][3].stdin
 
@@ -63,6 +77,7 @@ class TestKernel:
                 "dpkg-query": [f"installed install {p}" for p in PACKAGES],
                 "sha256sum": list(states_of(first, name).values()),
                 "/proc/swaps": answer,
+                "systemctl show": ["LoadState=loaded", "ActiveState=active", "UnitFileState=enabled"],
             }
             for name in ("cp1", "w1")
         }
@@ -83,14 +98,128 @@ class TestKernel:
             run(kernel, {name: {"/proc/swaps": loose} for name in ("cp1", "w1")})
 
 
+KEPT = {"serial": "LABV1", "date": "2026-11-24", "fsync_p99_ms": 1.5, "read_iops": 9000.0, "write_ms": 0.2}
+
+
+def fio_says(p99_ns: int) -> list[str]:
+    """What `FioFact` reads after a measurement."""
+    wal = {"jobs": [{"sync": {"lat_ns": {"percentile": {"99.000000": p99_ns}}}}]}
+    read = {"jobs": [{"read": {"iops": 9000.0}}]}
+    write = {"jobs": [{"write": {"clat_ns": {"mean": 200_000.0}}}]}
+    jobs = [line for job in (wal, read, write) for line in ("##", *json.dumps(job, indent=2).splitlines())]
+    return ["2026-11-24T12:00:00+00:00", *jobs]
+
+
+def held_disk(spec: ClusterSpec) -> dict[str, Sequence[str]]:
+    """The answers about a disk that etcd has."""
+    found = storage_model.choose(View(spec, spec.node("cp1"), disks.answers(disks.disk())))
+    assert isinstance(found, storage_model.Choice)
+    return {
+        **disks.answers(disks.disk(mountpoint="/var/lib/etcd")),
+        "disk-signatures": (f"/dev/nvme0n1,0x438,{found.filesystem},groundwork-etcd,ext4",),
+        "disk-mounted": ("/dev/nvme0n1 ext4 rw,noatime",),
+        "disk-unit": (found.filesystem,),
+    }
+
+
 class TestStorage:
-    def test_only_members_of_etcd_get_a_directory(self, run: Run) -> None:
-        ran = run(storage)
-        assert ran.commands("cp1")[-1] == "install -d -m 700 -o etcd -g etcd /var/lib/etcd"
+    def test_a_blank_disk_is_formatted_mounted_and_measured(self, run: Run) -> None:
+        ran = run(storage, {"cp1": {"date -Is": fio_says(2_000_000)}})
+        commands = ran.commands("cp1")
+        steps = [
+            "mkfs.ext4 -q -L groundwork-etcd -U ",
+            "var-lib-etcd.mount.part",
+            "systemctl restart var-lib-etcd.mount",
+            "install -d -m 700 -o etcd -g etcd /var/lib/etcd",
+            "fio --name=wal",
+            "etcd-disk.json.part",
+        ]
+        found = [next(i for i, c in enumerate(commands) if step in c) for step in steps]
+        assert found == sorted(found)
+        made = commands[found[0]]
+        assert " /dev/nvme0n1 " in made
+        assert " -F" not in made
+        unit = ran.done["cp1"][found[1]].stdin
+        assert f"What=/dev/disk/by-uuid/{made.split(' -U ')[1].split()[0]}\n" in unit
+        assert "Options=noatime\n" in unit
+        assert json.loads(ran.done["cp1"][found[-1]].stdin)["fsync_p99_ms"] == 2.0
         assert ran.commands("w1") == []
 
-    def test_second_run_changes_nothing(self, run: Run) -> None:
-        assert run(storage, {"cp1": {"getent": ["user", "mode 700 etcd:etcd"]}}).commands("cp1") == []
+    def test_a_slow_disk_ends_the_run_with_its_figures(self, run: Run) -> None:
+        with pytest.raises(OperationError, match=r"too slow: p99 of fdatasync 25\.00 ms, 9,000 random reads"):
+            run(storage, {"cp1": {"date -Is": fio_says(25_000_000)}})
+
+    def test_what_appeared_since_preflight_is_not_erased(self, run: Run) -> None:
+        used = {**disks.answers(disks.disk()), "disk-signatures": ("/dev/nvme0n1,0x438,aaaa,old,ext4",)}
+        with pytest.raises(OperationError, match=r"is not blank: it holds ext4\. Nothing was written to any disk"):
+            run(storage, {"cp1": {DISKS: spoken(used)}})
+
+    def test_second_run_changes_nothing(self, run: Run, spec: ClusterSpec) -> None:
+        held = held_disk(spec)
+        first = run(storage, {"cp1": {"date -Is": fio_says(2_000_000)}})
+        answers: dict[str | re.Pattern[str], object] = {
+            SURVEY: surveyed(**{k.replace("-", "_"): v for k, v in held.items()}),
+            DISKS: spoken(held),
+            "dpkg-query": [f"installed install {p}" for p in STORAGE_PACKAGES],
+            "sha256sum": list(states_of(first, "cp1").values()),
+            "systemctl show": ["LoadState=loaded", "ActiveState=active", "UnitFileState=enabled"],
+            "getent": ["user", "mode 700 etcd:etcd"],
+            "etcd-disk.json": json.dumps(KEPT),
+        }
+        assert run(storage, {"cp1": answers}).commands("cp1") == []
+
+    def test_containers_keep_etcd_where_they_are(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(storage_model, "concerned", lambda spec, node: False)
+        assert run(storage).commands("cp1")[-1] == "install -d -m 700 -o etcd -g etcd /var/lib/etcd"
+
+
+V2 = ["id old", "cgroups cgroup2fs"]
+
+
+class TestBoot:
+    """cgroup v1 on nodes that boot with v2. The fake connector has one answer for a question, however often it is
+    asked: what a node says after its reboot is told where the operation waits for it."""
+
+    @pytest.fixture
+    def rebooted(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        waited: list[str] = []
+        monkeypatch.setattr(boot, "_await_reboot", waited.append)
+        monkeypatch.setattr(boot, "_confirm", lambda: None)
+        return waited
+
+    def test_a_node_is_booted_once_with_v1(self, run: Run, spec: ClusterSpec, rebooted: list[str]) -> None:
+        answer = kernel_answer(spec, *LEGACY)
+        kernels = {name: {"/proc/swaps": answer} for name in ("cp1", "w1")}
+        ran = run(kernel, {**kernels, "w1": {"boot_id": V2, "/proc/swaps": answer}})
+        commands = ran.commands("w1")
+        written = next(i for i, d in enumerate(ran.done["w1"]) if "99-kube-groundwork.cfg.part" in d.command)
+        assert "systemd.unified_cgroup_hierarchy=0" in ran.done["w1"][written].stdin
+        assert commands[written + 1] == "update-grub 2>&1"
+        assert commands[written + 2].endswith("systemctl reboot")
+        assert rebooted == ["old"]
+        assert not any("reboot" in c or "grub" in c for c in ran.commands("cp1"))
+
+    def test_a_killed_run_does_not_write_twice(self, run: Run, spec: ClusterSpec, rebooted: list[str]) -> None:
+        answer = kernel_answer(spec, *LEGACY)
+        ran = run(kernel, {n: {"boot_id": [*V2, "asks"], "/proc/swaps": answer} for n in ("cp1", "w1")})
+        assert not any("grub" in c for c in ran.commands("w1"))
+        assert len(rebooted) == 2
+
+    def test_a_node_of_a_living_cluster_that_does_not_come_back_keeps_the_others_up(
+        self, run: Run, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[str] = []
+
+        def fails(before: str) -> None:
+            waited.append(before)
+            raise OperationError("it did not come back")
+
+        monkeypatch.setattr(boot, "_await_reboot", fails)
+        answer = kernel_answer(spec, *LEGACY)
+        living = {SURVEY: surveyed(kubelet=("10.0.0.11:6443",)), "boot_id": [*V2, "asks"], "/proc/swaps": answer}
+        with pytest.raises(PyinfraError):
+            run(kernel, {"cp1": living, "w1": living})
+        assert len(waited) == 1
 
 
 class TestRuntime:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from groundwork import catalogue, kernel, preflight, proofs
+from groundwork import catalogue, kernel, preflight, proofs, storage
 from groundwork.checks import Answers, Check, View, judge, parse_answers, script, unsettled
 from groundwork.spec import ClusterSpec, KubeProxy, Node, define
+from tests import disks
 
 
 def cluster(**change: Any) -> ClusterSpec:
@@ -77,6 +78,8 @@ GOOD_PREFLIGHT: dict[str, Sequence[str]] = {
     "nameservers": ("10.0.0.1",),
     "etcd": ("cp1=https://10.0.0.11:2380,w1=https://10.0.0.12:2380,w2=https://10.0.0.13:2380",),
     "kubelet": ("10.0.0.11:6443",),
+    "boot": ("grub",),
+    **disks.answers(disks.disk()),
 }
 
 
@@ -106,7 +109,14 @@ def test_a_good_node_is_not_refused() -> None:
         ("kernel", {"kernel": ("2.6.32", "#1 SMP")}, "2.6.32"),
         ("arch", {"arch": ("aarch64",)}, "aarch64"),
         ("init", {"init": ("init",)}, "init"),
-        ("cgroup-v1", {"cgroups": ("cgroup2fs",)}, "v2 (cgroup2fs)"),
+        ("cgroup-v1", {"cgroups": ("cgroup2fs",), "boot": ()}, "v2, and it cannot be changed: there is no GRUB"),
+        (
+            "cgroup-v1",
+            {"cgroups": ("cgroup2fs",), "boot": ("grub", "# CONFIG_MEMCG_V1 is not set")},
+            "the kernel was built without the controllers of v1",
+        ),
+        ("cgroup-v1", {"cgroups": ("cgroup2fs",), "boot": ("asked", "grub")}, "systemd does not follow it"),
+        ("cgroup-v1", {"cgroups": ()}, "unknown"),
         ("cgroup-v1", {"cgroups": ("tmpfs", "cpu\t1\t1\t1", "memory\t0\t1\t0")}, "no controller cpuacct"),
         ("memory", {"memory": ("500000",)}, "488 MiB"),
         ("disk", {"disk": ("1000000000",)}, "0.9 GiB"),
@@ -126,6 +136,7 @@ def test_a_good_node_is_not_refused() -> None:
         ("nameserver", {"nameservers": ()}, "none"),
         ("clock", {"offset": ("30.0",)}, "from the others"),
         ("etcd-members", {"etcd": ("cp1=https://10.0.0.11:2380",)}, "etcd was made with cp1"),
+        ("etcd-disk", {"disk-signatures": ("/dev/nvme0n1,0x438,aaaa,old,ext4",)}, "is not blank: it holds ext4"),
         ("own-cluster", {"kubelet": ("10.7.7.7:6443",)}, "10.7.7.7:6443"),
     ],
 )
@@ -134,6 +145,17 @@ def test_a_node_is_refused(check: str, change: dict[str, Sequence[str]], words: 
     assert list(refused) == [check]
     assert words in refused[check]
     assert refused[check].startswith("w1: ")
+
+
+def test_a_node_that_boots_with_cgroup_v2_is_not_refused_where_grub_can_change_it() -> None:
+    assert refusals({**GOOD_PREFLIGHT, "cgroups": ("cgroup2fs",), "boot": ("grub",)}) == {}
+
+
+def test_a_shared_kernel_cannot_be_booted_otherwise() -> None:
+    node = Node(name="w1", address="10.0.0.12", shared_kernel=True)
+    spec = cluster(workers=[node], etcd_members=[node])
+    refused = refusals({**GOOD_PREFLIGHT, "cgroups": ("cgroup2fs",), "etcd": ()}, spec=spec)
+    assert "the kernel is its host's" in refused["cgroup-v1"]
 
 
 def test_a_control_plane_needs_two_processors() -> None:
@@ -158,7 +180,15 @@ BIRD = (
 
 
 def good_node(spec: ClusterSpec) -> dict[str, Sequence[str]]:
+    filesystem = storage.choose(View(spec, spec.node("w1"), disks.answers(disks.disk())))
+    assert isinstance(filesystem, storage.Choice)
     return {
+        **disks.answers(disks.disk(mountpoint="/var/lib/etcd")),
+        "disk-signatures": (f"/dev/nvme0n1,0x438,{filesystem.filesystem},groundwork-etcd,ext4",),
+        "disk-mounted": ("/dev/nvme0n1 ext4 rw,noatime",),
+        "disk-unit": (filesystem.filesystem,),
+        "disk-report": ('{"serial":"LABV1","date":"2026","fsync_p99_ms":1.5,"read_iops":9000,"write_ms":0.2}',),
+        "kernel": ("6.1.0-28-amd64",),
         "cgroups": ("tmpfs",),
         "iptables": ("iptables v1.8.9 (legacy)",),
         "swap": (),
@@ -173,8 +203,13 @@ def good_node(spec: ClusterSpec) -> dict[str, Sequence[str]]:
             "TCP  10.96.0.1:443 rr",
             "  -> 10.0.0.11:6443               Masq    1      0          0",
             "UDP  10.96.0.10:53 rr",
+            "  -> 10.244.1.5:53                Masq    1      0          0",
+            "  -> 10.244.3.5:53                Masq    1      0          0",
+            "TCP  10.96.0.10:53 rr",
+            "  -> 10.244.1.5:53                Masq    1      0          0",
             "kube-ipvs0       DOWN           10.96.0.10/32 10.96.0.1/32",
         ),
+        "ipvs-reuse": ("1",),
         "felix": ("204",),
         "bird": BIRD,
         "routes": ("10.244.1.0/26 via 10.0.0.11 dev eth0", "10.244.3.0/26 via 10.0.0.13 dev eth0"),
@@ -208,7 +243,21 @@ def test_a_good_node_proves_everything() -> None:
         ("etcd-members", {"etcd-members": ("a, started, cp1, x, y",)}, "members are cp1"),
         ("etcd-directory", {"etcd-directory": ("755 root",)}, "755 root"),
         ("proxy-mode", {"proxy-mode": ("iptables",)}, "iptables"),
-        ("ipvs-table", {"ipvs": ("TCP  10.96.0.1:443 rr",)}, "UDP  10.96.0.10:53 rr"),
+        (
+            "proxy-mode",
+            {"proxy-mode": ("iptables",), "ipvs-module": ("/etc/modprobe.d/x.conf:blacklist ip_vs",)},
+            "iptables; /etc/modprobe.d/x.conf:blacklist ip_vs",
+        ),
+        ("ipvs-table", {"ipvs": ("TCP  10.96.0.1:443 rr",)}, "the Service of DNS has 0 of 2 endpoints"),
+        (
+            "ipvs-table",
+            {"ipvs": ("UDP  10.96.0.10:53 rr", "  -> 10.244.1.5:53  Masq 1 0 0", "  -> 10.244.3.5:53  Masq 1 0 0")},
+            "missing: TCP  10.96.0.1:443 rr",
+        ),
+        ("ipvs-reuse", {"ipvs-reuse": ("0",)}, "0"),
+        ("sysctls", {"sysctl-overrides": ("/etc/sysctl.d/zz.conf:vm.swappiness = 60",)}, "zz.conf:vm.swappiness = 60"),
+        ("etcd-disk", {"disk-mounted": ("/dev/nvme0n1 ext4 rw,relatime",)}, "atime is on"),
+        ("etcd-disk-speed", {"disk-report": ()}, "this disk was not measured"),
         ("felix-ready", {"felix": ("503",)}, "503"),
         ("bgp-established", {"bird": BIRD[:5]}, "no session with w2"),
         ("bgp-established", {"bird": [s.replace("Established", "Connect") for s in BIRD]}, "cp1, w2"),

@@ -47,9 +47,29 @@ def test_shared_kernels_are_not_tuned() -> None:
     spec = cluster(control_plane=shared, workers=[], etcd_members=shared, kube_proxy=KubeProxy(mode="iptables"))
     documents = by_kind(kubeadm.init(spec, kernel="6.18.0"))
     assert documents["KubeProxyConfiguration"]["conntrack"] == {"maxPerCore": 0, "min": 0}
-    assert documents["KubeletConfiguration"]["protectKernelDefaults"] is False
+    arguments = documents["InitConfiguration"]["nodeRegistration"]["kubeletExtraArgs"]
+    assert arguments["protect-kernel-defaults"] == "false"
     assert kernel.modules(spec, shared[0]) == []
     assert "vm.overcommit_memory" not in {s.key for s in kernel.sysctls(shared[0])}
+
+
+def test_kernels_of_their_own_are_tuned_beside_shared_ones() -> None:
+    shared, own = Node(name="c", address="10.0.0.1", shared_kernel=True), Node(name="v", address="10.0.0.2")
+    spec = cluster(control_plane=[shared], workers=[own], etcd_members=[shared])
+    documents = by_kind(kubeadm.init(spec, kernel="6.18.0"))
+    assert documents["KubeletConfiguration"]["protectKernelDefaults"] is True
+    assert documents["KubeProxyConfiguration"]["mode"] == "ipvs"
+    joined = by_kind(kubeadm.join(spec, own, kernel="6.1.0", token="t", ca_hash="h"))["JoinConfiguration"]
+    assert "protect-kernel-defaults" not in joined["nodeRegistration"]["kubeletExtraArgs"]
+    assert [kernel.proxy_mode(spec, n) for n in (shared, own)] == ["iptables", "ipvs"]
+
+
+@pytest.mark.parametrize(
+    ("release", "mode"),
+    [("4.15.0-213-generic", 0), ("5.4.0-1", 0), ("5.9.0", 1), ("5.10.0-30-amd64", 1), ("6.1.0-28-amd64", 1)],
+)
+def test_conn_reuse_mode_follows_the_kernel(release: str, mode: int) -> None:
+    assert kernel.conn_reuse_mode(release) == mode
 
 
 def test_join_pins_the_authority() -> None:
