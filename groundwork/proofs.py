@@ -124,6 +124,7 @@ def _kubernetes_questions(spec: ClusterSpec) -> dict[str, str]:
         "ipvs": "ipvsadm -Ln; ip -br addr show kube-ipvs0",
         "ipvs-reuse": "sysctl -n net.ipv4.vs.conn_reuse_mode",
         "ipvs-module": "grep -rHsE '^[^#]*\\bip_vs' /etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d; "
+        "grep -oE '(module_|modprobe\\.)blacklist=[^ ]*ip_vs[^ ]*' /proc/cmdline; "
         "modinfo -n ip_vs >/dev/null || echo the kernel comes without ip_vs",
     }
 

@@ -23,7 +23,7 @@ from lab.identity import identity
 from lab.process import Process
 from lab.spec import Lab, Machine
 
-__all__ = ["PROGRAMS", "Virtual", "accelerator", "known_accelerator", "why_not"]
+__all__ = ["NVME", "PROGRAMS", "Virtual", "accelerator", "known_accelerator", "why_not"]
 
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86"}
 
@@ -34,6 +34,9 @@ _PROBED = Path("/run/kube-groundwork-accelerator")
 _PROBE_S = 20
 _PROBE_SIGN = b"Loading, please wait"
 """What Debian's initial RAM disk says first: the kernel is up and runs programs."""
+
+NVME = "nvme-namespace"
+"""What QEMU's monitor calls the device of the NVMe namespace; its drive is called `nvme`."""
 
 _CPUS = 2
 _STOP_S = 20
@@ -140,7 +143,7 @@ class Virtual:
             "seed": (f"file={self.directory}/seed.tar,readonly=on", "virtio-blk-pci"),
             "nvme": (
                 f"file={self.directory}/nvme.raw,cache=unsafe{throttle}",
-                f"nvme,serial={self.machine.nvme_serial}",
+                f"nvme,id={NVME},serial={self.machine.nvme_serial}",
             ),
         }
         command = [

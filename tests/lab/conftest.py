@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ PYINFRA = Path(sys.executable).with_name("pyinfra")
 
 BGP_PASSWORD = "of-a-test-alone"
 
-RUN_S = 900
+RUN_S = 1500
 """How long a run may take on a slow machine; bounded, so that a test fails rather than hangs."""
 
 
@@ -103,15 +103,20 @@ class TestLab:
         return Outcome(process.returncode, text)
 
 
-def make_lab(directory: Path, name: str, network: str, machines: dict[str, Sequence[str]]) -> TestLab:
-    """A lab file whose machines have the given roles."""
+def make_lab(directory: Path, name: str, network: str, machines: Mapping[str, Sequence[str]], **fields: Any) -> TestLab:
+    """A lab file whose machines have the given roles; `fields` are more of a machine's, by its name."""
     prefix = network.rsplit(".", 1)[0]
     made = TestLab(directory / f"{name}.yaml")
     made.data = {
         "name": name,
         "network": network,
         "machines": {
-            machine: {"address": f"{prefix}.{11 + i}", "memory": "4G", "roles": list(roles)}
+            machine: {
+                "address": f"{prefix}.{11 + i}",
+                "memory": "4G",
+                "roles": list(roles),
+                **fields.get(machine, {}),
+            }
             for i, (machine, roles) in enumerate(machines.items())
         },
     }
@@ -131,8 +136,9 @@ def able() -> None:
 
 @pytest.fixture(scope="module")
 def bare(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestLab]:
-    """The module's machines (`LAB`: name, network, machines), bare when the first test begins."""
-    made = make_lab(tmp_path_factory.mktemp("lab"), *request.module.LAB)
+    """The module's machines (`LAB`: name, network, roles; `MACHINES`: what else), bare when the first test begins."""
+    fields = getattr(request.module, "MACHINES", {})
+    made = make_lab(tmp_path_factory.mktemp("lab"), *request.module.LAB, **fields)
     made.command("down")
     made.command("up")
     yield made
