@@ -1,5 +1,5 @@
 # Thin names over real commands; each can be run by hand as it stands here.
-.PHONY: lab lab-down test test-fast test-lab test-network check docs
+.PHONY: lab lab-kernel lab-down test test-fast test-lab test-network test-kernel check docs
 
 VENV := .venv/bin
 LAB := $(VENV)/python -m lab
@@ -10,8 +10,13 @@ lab: .venv/ready
 	$(LAB) up
 	$(VENV)/pyinfra inventories/lab.py deploys/cluster.py -y
 
+# The same with a virtual machine in it: a kernel of its own, IPVS, and etcd on NVMe.
+lab-kernel: export GROUNDWORK_LAB = lab/kernel.yaml
+lab-kernel: lab
+
 lab-down: .venv/ready
 	$(LAB) down
+	$(LAB) --file lab/kernel.yaml down
 
 test: test-fast test-lab
 
@@ -22,13 +27,18 @@ test-fast: .venv/ready
 # A real cluster, in labs of its own; needs root.
 test-lab: .venv/ready
 	$(LAB) artefacts
-	$(VENV)/pytest -v -x tests/lab --ignore tests/lab/test_network.py
+	$(VENV)/pytest -v -x tests/lab --ignore tests/lab/test_network.py --ignore tests/lab/test_kernel.py
 
 # Policies, ingress, DNS and BGP on a real cluster, and one break at a time. Not part of `test` before it has passed
 # three times in a row.
 test-network: .venv/ready
 	$(LAB) artefacts
 	$(VENV)/pytest -v -x tests/lab/test_network.py
+
+# A virtual machine in a cluster: cgroup v1, NVMe, IPVS, reboots. Half an hour without KVM.
+test-kernel: .venv/ready
+	$(LAB) artefacts
+	$(VENV)/pytest -v -x tests/lab/test_kernel.py
 
 check: .venv/ready
 	$(VENV)/ruff check

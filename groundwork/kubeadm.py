@@ -20,7 +20,6 @@ __all__ = [
     "init",
     "join",
     "kubectl",
-    "tolerated_preflight_errors",
 ]
 
 Document = dict[str, Any]
@@ -131,13 +130,17 @@ def api_endpoint(spec: ClusterSpec) -> str:
     return f"{spec.first_control_plane.address}:{layout.API_PORT}"
 
 
-def tolerated_preflight_errors(kernel: str) -> list[str]:
-    """kubeadm v1.15 knows kernels 3.10 to 5.x; from 6 on its SystemVerification refuses the release number.
+def _tolerated_preflight_errors(node: Node, *, kernel: str) -> list[str]:
+    """What kubeadm's preflight may find; nothing else is ever ignored.
 
-    Our own preflight asks what that check stands for (cgroup controllers, kernel range). Nothing else of
-    kubeadm's preflight is ever ignored.
+    SystemVerification: kubeadm v1.15 knows kernels 3.10 to 5.x, and from 6 on refuses the release number. Our own
+    preflight asks what that check stands for (cgroup controllers, kernel range). IPVSProxierCheck: a container of the
+    lab has no ip_vs and falls back to iptables; verification demands that of it, and says so.
     """
-    return ["SystemVerification"] if int(kernel.split(".")[0]) >= 6 else []
+    return [
+        *(["SystemVerification"] if int(kernel.split(".")[0]) >= 6 else []),
+        *(["IPVSProxierCheck"] if node.shared_kernel else []),
+    ]
 
 
 def _registration(node: Node, *, kernel: str) -> Document:
@@ -147,7 +150,7 @@ def _registration(node: Node, *, kernel: str) -> Document:
         "name": node.name,
         "criSocket": str(layout.CONTAINERD_SOCKET),
         "kubeletExtraArgs": {"node-ip": str(node.address), **lenient},
-        "ignorePreflightErrors": tolerated_preflight_errors(kernel),
+        "ignorePreflightErrors": _tolerated_preflight_errors(node, kernel=kernel),
     }
 
 

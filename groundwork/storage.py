@@ -92,8 +92,8 @@ class Namespace:
     serial: str
     model: str
     transport: str
-    """How it is attached: `pcie` for an NVMe namespace inside the machine, as `tcp` for one on a network, and what
-    lsblk says (`sata`, `usb`) for what is no NVMe."""
+    """How it is attached: `pcie` for an NVMe namespace inside the machine, as `tcp` for one on a network, and `virtio`
+    or what lsblk says (`sata`, `usb`) for what is no NVMe."""
     size: int
     """Bytes."""
     read_only: bool
@@ -157,7 +157,8 @@ def namespaces(answers: Mapping[str, Sequence[str]]) -> list[Namespace]:
 
 def _transport(disk: Mapping[str, Any], controllers: Mapping[str, str]) -> str:
     if disk.get("tran") != "nvme":
-        return str(disk.get("tran") or "an unknown transport")
+        # lsblk has no word for virtio.
+        return str(disk.get("tran") or ("virtio" if disk["name"].startswith("vd") else "an unknown transport"))
     # With multipath, a namespace has the number of its subsystem, which need not be a controller's.
     kinds = set(controllers.values())
     return kinds.pop() if len(kinds) == 1 else controllers.get(disk["name"].rpartition("n")[0], "an unknown transport")

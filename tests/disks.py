@@ -14,10 +14,10 @@ def disk(name: str = "nvme0n1", serial: str = "LABV1", **change: Any) -> dict[st
 
 
 ROOT = {
-    **disk("vda", "", tran="virtio", size=16 * 2**30, model=None),
-    "children": [{**disk("vda1", "", tran="virtio", model=None), "type": "part", "mountpoint": "/"}],
+    **disk("vda", "", tran=None, size=16 * 2**30, model=None),
+    "children": [{**disk("vda1", "", tran=None, model=None), "type": "part", "mountpoint": "/"}],
 }
-SEED = disk("vdb", "", tran="virtio", size=20480, ro=True, model=None)
+SEED = disk("vdb", "", tran=None, size=20480, ro=True, model=None)
 
 
 def answers(*disks: dict[str, Any], **more: Sequence[str]) -> dict[str, Sequence[str]]:

@@ -47,8 +47,9 @@ def test_shared_kernels_are_not_tuned() -> None:
     spec = cluster(control_plane=shared, workers=[], etcd_members=shared, kube_proxy=KubeProxy(mode="iptables"))
     documents = by_kind(kubeadm.init(spec, kernel="6.18.0"))
     assert documents["KubeProxyConfiguration"]["conntrack"] == {"maxPerCore": 0, "min": 0}
-    arguments = documents["InitConfiguration"]["nodeRegistration"]["kubeletExtraArgs"]
-    assert arguments["protect-kernel-defaults"] == "false"
+    registration = documents["InitConfiguration"]["nodeRegistration"]
+    assert registration["kubeletExtraArgs"]["protect-kernel-defaults"] == "false"
+    assert registration["ignorePreflightErrors"] == ["SystemVerification", "IPVSProxierCheck"]
     assert kernel.modules(spec, shared[0]) == []
     assert "vm.overcommit_memory" not in {s.key for s in kernel.sysctls(shared[0])}
 
