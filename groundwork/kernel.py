@@ -103,10 +103,13 @@ def overrides(node: Node) -> str:
 
 
 def version(release: str, build: str = "") -> tuple[int, ...]:
-    """The kernel's version from `uname -r` and `uname -v`. Debian's release is 6.1.0-N-amd64 for every 6.1; its build
-    names the version."""
-    debian = re.search(r"Debian (\d+\.\d+\.\d+)", build)
-    return tuple(int(n) for n in re.findall(r"\d+", debian[1] if debian else release)[:3])
+    """The kernel's version from `uname -r` and what else the distribution says of its `build`.
+
+    Debian's and Ubuntu's releases are 6.1.0-N and 6.5.0-N for every patch: Debian's `uname -v` names the version, and
+    so does Ubuntu's /proc/version_signature, in its last word.
+    """
+    patched = re.search(r"Debian (\d+\.\d+\.\d+)", build) or re.search(r"Ubuntu \d\S+ (\d+\.\d+\.\d+)", build)
+    return tuple(int(n) for n in re.findall(r"\d+", patched[1] if patched else release)[:3])
 
 
 def proxy_mode(spec: ClusterSpec, node: Node) -> str:

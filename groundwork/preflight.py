@@ -45,7 +45,7 @@ def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
     return {
         "lock": f"[ ! -e {layout.LOCK} ] || flock -w {_LOCK_WAIT_S} {layout.LOCK} true || echo held",
         "os": ". /etc/os-release; echo $ID $VERSION_ID",
-        "kernel": "uname -r; uname -v",
+        "kernel": "uname -r; uname -v; cat /proc/version_signature",
         "arch": "uname -m",
         "init": "cat /proc/1/comm",
         "hostname": "hostname",
@@ -94,10 +94,10 @@ def _os(view: View) -> str | None:
 
 
 def _kernel(view: View) -> str | None:
-    """Between 5.16 and 6.1.64 a write to memory.kmem.limit_in_bytes fails, which this kubelet makes
-    (kubernetes#120813); Debian took it back in 6.1.64."""
+    """From 5.16 on a write to memory.kmem.limit_in_bytes fails, which this kubelet makes (kubernetes#120813). It was
+    allowed again in 6.6, and in 6.5.6 and Debian's 6.1.64."""
     version = kernel.version(view.line("kernel"), " ".join(view.lines("kernel")[1:]))
-    if version < (3, 10, 0) or (5, 16, 0) <= version < (6, 1, 64):
+    if version < (3, 10, 0) or (5, 16, 0) <= version < (6, 1, 64) or (6, 2, 0) <= version < (6, 5, 6):
         return ".".join(map(str, version))
     return None
 
@@ -280,7 +280,7 @@ CHECKS: Sequence[Check] = (
     Check(
         "kernel",
         "the kernel",
-        "3.10 to 5.15, or 6.1.64 and later",
+        "3.10 to 5.15, 6.1 from 6.1.64 on, or 6.5.6 and later",
         "In between, the kubelet cannot write memory.kmem.limit_in_bytes. Install another kernel.",
         _kernel,
     ),

@@ -149,7 +149,7 @@ class Etcd(_Model):
     fsync_p99_limit_ms: Annotated[float, Field(gt=0, le=1000)] = 10.0
     """ms; 99 of 100 fdatasyncs of etcd's write pattern must take less. etcd's own demand; a slower disk is refused."""
     wipe_serial: str | None = None
-    """The serial number of the one disk that may be erased although it is not blank."""
+    """The serial number of the one disk that may be erased although it is not blank. Take it out after the run."""
 
     @model_validator(mode="after")
     def _election_leaves_room_for_heartbeats(self) -> Self:

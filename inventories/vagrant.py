@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from groundwork.spec import Artefacts, Calico, Dns, Node, define
+from groundwork.spec import Artefacts, Calico, Dns, Ingress, Node, define
 from lab.spec import bundle_directory
 
 _machines = Path(__file__).resolve().parent.parent / ".vagrant" / "machines"
@@ -24,6 +24,8 @@ _cluster = define(
     control_plane=[_cp1],
     workers=[_w1, _w2],
     etcd_members=[_cp1, _w1, _w2],
+    ingress_nodes=[_w1, _w2],
+    ingress=Ingress(version="0.33.0-20200630"),
     calico=Calico(release="v3.28.5"),
     dns=Dns(version="1.6.2"),
     artefacts=Artefacts(source="bundle", directory=bundle_directory()),

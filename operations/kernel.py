@@ -33,6 +33,8 @@ def prepared(
 
 
 def _confirm(found: Kernel, sysctls: Sequence[Sysctl]) -> None:
+    if found.swaps:
+        raise OperationError(f"the node still swaps to {', '.join(found.swaps)}: something turns it on again")
     if wrong := _deviating(found, sysctls):
         raise OperationError(
             f"sysctls do not take the values of {SYSCTL_FILE}: {'; '.join(wrong)}. A service may set them again"
@@ -60,8 +62,13 @@ def _deviating(found: Kernel, sysctls: Sequence[Sysctl]) -> list[str]:
 
 def _swap_off(found: Kernel) -> Generator[StringCommand, None, None]:
     if found.swaps:
-        # The generator of zram devices, and units that fstab made, would swap again.
-        yield StringCommand("swapoff -a && systemctl mask --quiet swap.target")
+        # Units that fstab or zram-generator made have no file and can only be masked; those with a file cannot be, and
+        # are disabled. zram-tools swaps by a service of its own.
+        yield StringCommand(
+            "units=$(systemctl list-units --plain --no-legend --type=swap | cut -d' ' -f1); swapoff -a && "
+            "for unit in $units swap.target zramswap.service; do "
+            "systemctl disable --quiet $unit; systemctl mask --quiet $unit; done 2>/dev/null; true"
+        )
     if found.fstab_swaps:
         yield StringCommand(
             r"sed -i -E 's/^([^#]+[[:space:]]swap[[:space:]].*)$/# no swap (kube-groundwork): \1/' /etc/fstab"

@@ -21,6 +21,7 @@ from groundwork import storage as storage_model
 from groundwork.checks import View
 from groundwork.spec import ClusterSpec
 from operations import boot
+from operations import kernel as kernel_operations
 from tests import disks
 from tests.deploys.conftest import DISKS, SURVEY, Ran, Run, spoken, surveyed
 
@@ -85,12 +86,19 @@ class TestKernel:
         assert second.commands("cp1") == []
         assert second.commands("w1") == []
 
-    def test_swap_is_turned_off_for_good(self, run: Run, spec: ClusterSpec) -> None:
+    def test_swap_is_turned_off_for_good(self, run: Run, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kernel_operations, "_confirm", lambda found, sysctls: None)
         swapping = kernel_answer(spec, *LEGACY, "swap /dev/vda2 partition 976 0 -2", "fstab UUID=1 none swap sw 0 0")
         commands = run(kernel, {"cp1": {"/proc/swaps": kernel_answer(spec, *LEGACY)}, "w1": {"/proc/swaps": swapping}})
-        assert any(c.startswith("swapoff -a") for c in commands.commands("w1"))
+        off = next(c for c in commands.commands("w1") if "swapoff -a" in c)
+        assert "swap.target zramswap.service; do systemctl disable --quiet $unit; systemctl mask --quiet $unit" in off
         assert any("/etc/fstab" in c and c.startswith("sed") for c in commands.commands("w1"))
         assert not any("swapoff" in c for c in commands.commands("cp1"))
+
+    def test_swap_that_comes_back_is_an_error(self, run: Run, spec: ClusterSpec) -> None:
+        swapping = kernel_answer(spec, *LEGACY, "swap /dev/zram0 partition 976 0 -2")
+        with pytest.raises(OperationError, match="still swaps to /dev/zram0"):
+            run(kernel, {"cp1": {"/proc/swaps": kernel_answer(spec, *LEGACY)}, "w1": {"/proc/swaps": swapping}})
 
     def test_a_sysctl_that_does_not_hold_is_an_error(self, run: Run, spec: ClusterSpec) -> None:
         loose = [line.replace("all.rp_filter 1", "all.rp_filter 2") for line in kernel_answer(spec, *LEGACY)]

@@ -22,6 +22,9 @@ MACHINES = {"v1": {"kind": "vm"}}
 
 pytestmark = pytest.mark.lab
 
+PARTITIONED = r'print "\0" x 446, pack("C4C4VV", 0, 0, 0, 0, 0x83, 0, 0, 0, 2048, 204800), "\0" x 48, "\x55\xaa"'
+"""A table of one partition of 100 MiB, in perl: the machines have no partitioning tool."""
+
 READY_S = 1200
 """How long a machine without KVM may take from its start until all of its pods run."""
 
@@ -91,9 +94,10 @@ def test_a_disk_that_is_not_blank_is_refused(bare: TestLab) -> None:
     assert bare.on("v1", "stat -fc %T /sys/fs/cgroup") == "cgroup2fs\n"
     bare.on("v1", "mkfs.ext4 -q /dev/nvme0n1")
     assert "v1: an NVMe namespace for etcd: /dev/nvme0n1 (QEMU NVMe Ctrl, serial LABV1) is not blank" in refused(bare)
-    bare.on("v1", "wipefs -q -a /dev/nvme0n1 && printf 'label: gpt\\n,10G,L\\n' | sfdisk -q /dev/nvme0n1")
-    assert "it holds gpt, PMBR, the partition nvme0n1p1" in refused(bare)
-    bare.on("v1", "wipefs -q -a /dev/nvme0n1p1; wipefs -q -a /dev/nvme0n1; blockdev --rereadpt /dev/nvme0n1")
+    bare.on("v1", "wipefs -q -a /dev/nvme0n1")
+    bare.on("v1", f"perl -e '{PARTITIONED}' | dd of=/dev/nvme0n1 status=none && blockdev --rereadpt /dev/nvme0n1")
+    assert "it holds dos, the partition nvme0n1p1" in refused(bare)
+    bare.on("v1", "wipefs -q -a /dev/nvme0n1 && blockdev --rereadpt /dev/nvme0n1")
 
 
 def test_a_disk_that_warns_is_refused(bare: TestLab) -> None:
@@ -103,6 +107,13 @@ def test_a_disk_that_warns_is_refused(bare: TestLab) -> None:
 
 
 def test_kernels_of_their_own_become_a_proven_cluster(bare: TestLab) -> None:
+    # Two swap files: one of fstab, and one that a unit would turn on again at every boot.
+    bare.on("v1", "for f in a b; do fallocate -l 64M /swap-$f && chmod 600 /swap-$f && mkswap -q /swap-$f; done")
+    bare.on("v1", "echo '/swap-a none swap sw 0 0' >> /etc/fstab && systemctl daemon-reload && swapon /swap-a")
+    unit = "[Swap]\nWhat=/swap-b\n[Install]\nWantedBy=multi-user.target\n"
+    name = r"'/etc/systemd/system/swap\x2db.swap'"
+    bare.on("v1", f"cat > {name} && systemctl enable --now -q {name}", stdin=unit)
+    assert bare.on("v1", "tail -n +2 /proc/swaps").count("/swap-") == 2
     before = boot_id(bare)
     outcome = bare.run()
     assert_proven(outcome)

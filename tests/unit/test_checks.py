@@ -106,6 +106,8 @@ def test_a_good_node_is_not_refused() -> None:
         ("os", {"os": ("rocky 9.3",)}, "rocky 9.3"),
         ("kernel", {"kernel": ("5.19.0-50-generic", "#50-Ubuntu SMP")}, "5.19.0"),
         ("kernel", {"kernel": ("6.1.0-13-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.55-1 (2023-09-29)")}, "6.1.55"),
+        ("kernel", {"kernel": ("6.2.0-39-generic", "#40~22.04.1-Ubuntu SMP")}, "6.2.0"),
+        ("kernel", {"kernel": ("6.5.0-9-generic", "#9-Ubuntu SMP", "Ubuntu 6.5.0-9.9-generic 6.5.3")}, "6.5.3"),
         ("kernel", {"kernel": ("2.6.32", "#1 SMP")}, "2.6.32"),
         ("arch", {"arch": ("aarch64",)}, "aarch64"),
         ("init", {"init": ("init",)}, "init"),
@@ -145,6 +147,19 @@ def test_a_node_is_refused(check: str, change: dict[str, Sequence[str]], words: 
     assert list(refused) == [check]
     assert words in refused[check]
     assert refused[check].startswith("w1: ")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("5.15.0-91-generic", "#101-Ubuntu SMP", "Ubuntu 5.15.0-91.101-generic 5.15.131"),
+        ("6.5.0-21-generic", "#21~22.04.1-Ubuntu SMP", "Ubuntu 6.5.0-21.21~22.04.1-generic 6.5.8"),
+        ("6.8.0-31-generic", "#31-Ubuntu SMP", "Ubuntu 6.8.0-31.31-generic 6.8.1"),
+        ("6.18.44", "#1 SMP"),
+    ],
+)
+def test_kernels_that_do(said: Sequence[str]) -> None:
+    assert refusals({**GOOD_PREFLIGHT, "kernel": said}) == {}
 
 
 def test_a_node_that_boots_with_cgroup_v2_is_not_refused_where_grub_can_change_it() -> None:

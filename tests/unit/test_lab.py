@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import host
+from lab import disk, host
 from lab.artefacts import images, official
 from lab.artefacts.images import Content
 from lab.artefacts.recipes import items
 from lab.artefacts.store import Step, obtain, sha256_of
 from lab.process import Process
 from lab.spec import Lab, LabError, load
+from lab.virtual import Virtual
 
 GOOD: dict[str, Any] = {
     "name": "t",
@@ -237,3 +238,42 @@ def test_the_lab_masks_only_what_leaves_its_bridge() -> None:
     )
     (rule,) = [rule for table, rule in host._rules(lab) if table == "nat"]
     assert " ".join(rule).startswith("POSTROUTING -s 10.9.0.0/24 ! -o kg-x ")
+
+
+def virtual_machine(tmp_path: Path, **fields: Any) -> Virtual:
+    machine = {"address": "10.9.0.21", "kind": "vm", **fields}
+    lab = load(written(tmp_path / "lab.yaml", {**GOOD, "machines": {"v1": machine}}))
+    return Virtual(lab, lab.machine("v1"))
+
+
+def test_a_virtual_machine_has_an_nvme_namespace_with_a_serial(tmp_path: Path) -> None:
+    command = virtual_machine(tmp_path)._command("tcg")
+    assert command[:5] == ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512"]
+    device = next(word for word in command if word.startswith("nvme,"))
+    assert device == "nvme,id=nvme-namespace,serial=LABV1,drive=nvme"
+    assert not any("throttling" in word for word in command)
+    assert "-no-reboot" not in command, "a machine that reboots must come back"
+
+
+def test_a_namespace_can_be_slow(tmp_path: Path) -> None:
+    command = virtual_machine(tmp_path, nvme_iops=50)._command("tcg")
+    assert [word for word in command if "throttling.iops-total=50" in word and "nvme.raw" in word]
+
+
+def test_links_of_machines_have_names_that_linux_takes(tmp_path: Path) -> None:
+    made = virtual_machine(tmp_path)
+    assert len(made._tap) < 16
+    assert made._mac == "52:54:0a:09:00:15"
+
+
+def test_a_disk_boots_by_its_first_sector(tmp_path: Path) -> None:
+    stage = tmp_path / "usr/lib/grub/i386-pc/boot.img"
+    stage.parent.mkdir(parents=True)
+    stage.write_bytes(b"\xeb" * 512)
+    sector = disk._boot_record(tmp_path)
+    assert len(sector) == 512
+    assert sector[:440] == b"\xeb" * 440
+    assert sector[440:446] == b"\0" * 6
+    assert (sector[446], sector[450], sector[510:]) == (0x80, 0x83, b"\x55\xaa")
+    first, count = (int.from_bytes(sector[i : i + 4], "little") for i in (454, 458))
+    assert (first, (first + count) * 512) == (2048, disk._SIZE_MIB * 2**20)
