@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyinfra.api import FactBase
 
-from groundwork.boot import ARGUMENTS, V2
+from groundwork.boot import ARGUMENTS, HAS_GRUB, V2
 
 __all__ = ["Boot", "BootFact"]
 
@@ -23,6 +23,9 @@ class Boot:
     """The running kernel's command line asks for cgroup v1."""
     asks: bool = False
     """GRUB's configuration does, so the next boot's will."""
+
+    grub: bool = False
+    """update-grub makes the boot loader's configuration."""
 
     @property
     def v1(self) -> bool:
@@ -41,9 +44,15 @@ class BootFact(FactBase[Boot]):
         return (
             "echo id $(cat /proc/sys/kernel/random/boot_id); echo cgroups $(stat -fc %T /sys/fs/cgroup); "
             f"grep -qw -e {ARGUMENTS[0]} /proc/cmdline && echo asked; "
-            f"grep -qsw -e {ARGUMENTS[0]} /boot/grub/grub.cfg && echo asks; true"
+            f"grep -qsw -e {ARGUMENTS[0]} /boot/grub/grub.cfg && echo asks; {HAS_GRUB}; true"
         )
 
     def process(self, output: list[str]) -> Boot:
         said = dict(line.split(" ", 1) for line in output if " " in line)
-        return Boot(said.get("id", ""), said.get("cgroups", ""), "asked" in output, "asks" in output)
+        return Boot(
+            id=said.get("id", ""),
+            cgroups=said.get("cgroups", ""),
+            asked="asked" in output,
+            asks="asks" in output,
+            grub="grub" in output,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from groundwork.checks import View
 
-__all__ = ["ARGUMENTS", "QUESTION", "V1", "V2", "switch_obstacle"]
+__all__ = ["ARGUMENTS", "HAS_GRUB", "QUESTION", "V1", "V2", "switch_obstacle"]
 
 V1, V2 = "tmpfs", "cgroup2fs"
 """What `stat -f` calls the file system at /sys/fs/cgroup."""
@@ -13,9 +13,11 @@ V1, V2 = "tmpfs", "cgroup2fs"
 ARGUMENTS = ("systemd.unified_cgroup_hierarchy=0", "systemd.legacy_systemd_cgroup_controller")
 """For the kernel's command line, where systemd reads them."""
 
+HAS_GRUB = "command -v update-grub >/dev/null && [ -e /etc/default/grub ] && echo grub"
+"""Prints `grub` where update-grub makes the boot loader's configuration."""
+
 QUESTION = (
-    f"grep -qw -e {ARGUMENTS[0]} /proc/cmdline && echo asked; "
-    "command -v update-grub >/dev/null && [ -e /etc/default/grub ] && echo grub; "
+    f"grep -qw -e {ARGUMENTS[0]} /proc/cmdline && echo asked; {HAS_GRUB}; "
     "grep -hE 'CONFIG_(MEMCG|CPUSETS)_V1 is not set' /boot/config-$(uname -r)"
 )
 

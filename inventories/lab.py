@@ -19,6 +19,7 @@ from groundwork.spec import (
     define,
 )
 from lab.spec import LabError, bundle_directory, load
+from lab.virtual import known_accelerator
 
 try:
     _lab = load()
@@ -39,6 +40,8 @@ _nodes = {
     )
     for m in _lab.machines
 }
+
+_emulated = any(not n.shared_kernel for n in _nodes.values()) and known_accelerator() == "tcg"
 
 
 def _with_role(role: str) -> tuple[Node, ...]:
@@ -89,7 +92,7 @@ _cluster = define(
     # themselves, and verification says so.
     kube_proxy=KubeProxy(mode="iptables" if all(n.shared_kernel for n in _nodes.values()) else "ipvs"),
     # An emulated processor is what is measured there, more than a disk: seen were 2 to 17 ms, as the host was busy.
-    etcd=Etcd(fsync_p99_limit_ms=10.0 if all(n.shared_kernel for n in _nodes.values()) else 40.0),
+    etcd=Etcd(fsync_p99_limit_ms=40.0 if _emulated else 10.0),
     network=Network(
         bgp=Bgp(
             route_reflectors=[n.name for n in _with_role("route_reflector")],

@@ -39,8 +39,8 @@ def cgroup_v1(*, etcd: str | None) -> Generator[StringCommand, None, None]:
     `etcd`: where the node's member of a running etcd answers; it is healthy again before the next node's turn.
     """
     found = host.get_fact(BootFact)
-    if found.v1 and not found.asked:
-        host.noop("the node boots with cgroup v1 by itself")
+    if found.v1 and not (found.asked and found.grub):
+        host.noop("the node boots with cgroup v1, by itself or by a boot loader that is not ours to write to")
         return
     if not found.asks:
         yield write(File(GRUB_FILE, render("kernel/grub.cfg.j2", arguments=boot.ARGUMENTS)))

@@ -70,6 +70,7 @@ def disk_fast_enough(*, spec: ClusterSpec, serial: str, again: bool) -> Generato
     except (ValueError, KeyError) as error:
         raise OperationError(f"etcd's disk on {host.name} could not be measured: {error}") from None
     host.log(f"etcd's disk: {measured}")
+    yield StringCommand(f"rm -rf {fio.OUTPUT}")
     yield write(File(layout.ETCD_DISK_REPORT, json.dumps(asdict(measured), indent=2) + "\n"))
     if measured.fsync_p99_ms >= limit:
         raise OperationError(

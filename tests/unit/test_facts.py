@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from facts.artefacts import ImageSums
+from facts.boot import BootFact
 from facts.etcd import Authority, MemberCertificates, MemberHealth
 from facts.files import FileStates
 from facts.kernel import KernelFact
@@ -185,6 +186,19 @@ def test_kernel() -> None:
     assert found.sysctls["net.ipv4.ip_local_reserved_ports"] == ""
     assert (found.swaps, found.fstab_swaps) == (("/dev/vda2",), 1)
     assert found.alternatives == {"iptables": "/usr/sbin/xtables-nft-multi"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "v1", "asked", "asks", "grub"),
+    [
+        (["id 3b1f", "cgroups cgroup2fs", "grub"], False, False, False, True),
+        (["id 3b1f", "cgroups tmpfs", "asked", "asks", "grub"], True, True, True, True),
+        (["id 3b1f", "cgroups tmpfs"], True, False, False, False),
+    ],
+)
+def test_boot(lines: list[str], v1: bool, asked: bool, asks: bool, grub: bool) -> None:
+    found = BootFact().process(lines)
+    assert (found.id, found.v1, found.asked, found.asks, found.grub) == ("3b1f", v1, asked, asks, grub)
 
 
 def test_images_know_their_sum() -> None:
