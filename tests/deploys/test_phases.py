@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 
 import pytest
 from pyinfra.api import OperationError
@@ -18,7 +17,6 @@ from deploys.storage import PACKAGES as STORAGE_PACKAGES
 from deploys.storage import storage
 from groundwork import kernel as kernel_model
 from groundwork import storage as storage_model
-from groundwork.checks import View
 from groundwork.spec import ClusterSpec
 from operations import boot
 from operations import kernel as kernel_operations
@@ -106,9 +104,6 @@ class TestKernel:
             run(kernel, {name: {"/proc/swaps": loose} for name in ("cp1", "w1")})
 
 
-KEPT = {"serial": "LABV1", "date": "2026-11-24", "fsync_p99_ms": 1.5, "read_iops": 9000.0, "write_ms": 0.2}
-
-
 def fio_says(p99_ns: int) -> list[str]:
     """What `FioFact` reads after a measurement."""
     wal = {"jobs": [{"sync": {"lat_ns": {"percentile": {"99.000000": p99_ns}}}}]}
@@ -116,18 +111,6 @@ def fio_says(p99_ns: int) -> list[str]:
     write = {"jobs": [{"write": {"clat_ns": {"mean": 200_000.0}}}]}
     jobs = [line for job in (wal, read, write) for line in ("##", *json.dumps(job, indent=2).splitlines())]
     return ["2026-11-24T12:00:00+00:00", *jobs]
-
-
-def held_disk(spec: ClusterSpec) -> dict[str, Sequence[str]]:
-    """The answers about a disk that etcd has."""
-    found = storage_model.choose(View(spec, spec.node("cp1"), disks.answers(disks.disk())))
-    assert isinstance(found, storage_model.Choice)
-    return {
-        **disks.answers(disks.disk(mountpoint="/var/lib/etcd")),
-        "disk-signatures": (f"/dev/nvme0n1,0x438,{found.filesystem},groundwork-etcd,ext4",),
-        "disk-mounted": ("/dev/nvme0n1 ext4 rw,noatime",),
-        "disk-unit": (found.filesystem,),
-    }
 
 
 class TestStorage:
@@ -163,7 +146,7 @@ class TestStorage:
             run(storage, {"cp1": {DISKS: spoken(used)}})
 
     def test_second_run_changes_nothing(self, run: Run, spec: ClusterSpec) -> None:
-        held = held_disk(spec)
+        held = disks.held(spec, "cp1")
         first = run(storage, {"cp1": {"date -Is": fio_says(2_000_000)}})
         answers: dict[str | re.Pattern[str], object] = {
             SURVEY: surveyed(**{k.replace("-", "_"): v for k, v in held.items()}),
@@ -172,7 +155,7 @@ class TestStorage:
             "sha256sum": list(states_of(first, "cp1").values()),
             "systemctl show": ["LoadState=loaded", "ActiveState=active", "UnitFileState=enabled"],
             "getent": ["user", "mode 700 etcd:etcd"],
-            "etcd-disk.json": json.dumps(KEPT),
+            "etcd-disk.json": list(held["disk-report"]),
         }
         assert run(storage, {"cp1": answers}).commands("cp1") == []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from groundwork import catalogue, kernel, preflight, proofs, storage
+from groundwork import catalogue, kernel, preflight, proofs
 from groundwork.checks import Answers, Check, View, judge, parse_answers, script, unsettled
 from groundwork.spec import ClusterSpec, KubeProxy, Node, define
 from tests import disks
@@ -195,14 +195,8 @@ BIRD = (
 
 
 def good_node(spec: ClusterSpec) -> dict[str, Sequence[str]]:
-    filesystem = storage.choose(View(spec, spec.node("w1"), disks.answers(disks.disk())))
-    assert isinstance(filesystem, storage.Choice)
     return {
-        **disks.answers(disks.disk(mountpoint="/var/lib/etcd")),
-        "disk-signatures": (f"/dev/nvme0n1,0x438,{filesystem.filesystem},groundwork-etcd,ext4",),
-        "disk-mounted": ("/dev/nvme0n1 ext4 rw,noatime",),
-        "disk-unit": (filesystem.filesystem,),
-        "disk-report": ('{"serial":"LABV1","date":"2026","fsync_p99_ms":1.5,"read_iops":9000,"write_ms":0.2}',),
+        **disks.held(spec, "w1"),
         "kernel": ("6.1.0-28-amd64",),
         "cgroups": ("tmpfs",),
         "iptables": ("iptables v1.8.9 (legacy)",),

@@ -14,6 +14,7 @@ from groundwork.checks import View
 from groundwork.fio import Measured
 from groundwork.spec import ClusterSpec, Etcd, Node, define
 from groundwork.storage import Choice
+from tests import disks
 from tests.disks import answers, disk
 
 BY_ID = "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_LABV1"
@@ -27,9 +28,7 @@ def view(answers: dict[str, Sequence[str]], *, device: str | None = None, **etcd
 
 def our_filesystem() -> str:
     """The UUID of the file system that this cluster's etcd has on the disk of the node."""
-    found = storage.choose(view(answers(disk())))
-    assert isinstance(found, Choice)
-    return found.filesystem
+    return disks.held(view({}).spec, "v1")["disk-unit"][0]
 
 
 def test_the_one_blank_namespace_is_found() -> None:
@@ -123,19 +122,9 @@ def test_etcd_of_an_earlier_installation_does_not_come_back() -> None:
     assert isinstance(storage.choose(view(ours)), Choice)
 
 
-def mounted_view(**change: Sequence[str]) -> View:
-    filesystem = our_filesystem()
-    usual: dict[str, Sequence[str]] = {
-        "disk-signatures": (f"/dev/nvme0n1,0x438,{filesystem},groundwork-etcd,ext4",),
-        "disk-etcd-data": ("/dev/nvme0n1",),
-        "disk-mounted": ("/dev/nvme0n1 ext4 rw,noatime",),
-        "disk-unit": (filesystem,),
-        "disk-report": json.dumps(
-            {"serial": "LABV1", "date": "2026-11-24", "fsync_p99_ms": 1.5, "read_iops": 9000, "write_ms": 0.2}
-        ).splitlines(),
-    }
-    usual.update({key.replace("_", "-"): value for key, value in change.items()})
-    return view({**answers(disk(mountpoint="/var/lib/etcd")), **usual})
+def held(**change: Sequence[str]) -> View:
+    plain = view({})
+    return view({**disks.held(plain.spec, "v1"), **{key.replace("_", "-"): value for key, value in change.items()}})
 
 
 def failing(seen: View) -> dict[str, str]:
@@ -143,7 +132,7 @@ def failing(seen: View) -> dict[str, str]:
 
 
 def test_a_good_disk_proves_everything() -> None:
-    assert failing(mounted_view()) == {}
+    assert failing(held()) == {}
 
 
 @pytest.mark.parametrize(
@@ -158,20 +147,20 @@ def test_a_good_disk_proves_everything() -> None:
     ],
 )
 def test_a_wrong_disk_is_caught(check: str, change: dict[str, Sequence[str]], words: str) -> None:
-    found = failing(mounted_view(**change))
+    found = failing(held(**change))
     assert check in found
     assert words in found[check]
 
 
 def test_a_slow_disk_is_caught_with_its_figures() -> None:
     slow = {"serial": "LABV1", "date": "2026-11-24", "fsync_p99_ms": 25.0, "read_iops": 90, "write_ms": 9}
-    found = failing(mounted_view(disk_report=(json.dumps(slow),)))
+    found = failing(held(disk_report=(json.dumps(slow),)))
     assert "p99 of fdatasync 25.00 ms, 90 random reads/s, 9.000 ms a write, on 2026-11-24" in found["etcd-disk-speed"]
 
 
 def test_a_measurement_of_another_disk_does_not_count() -> None:
     other = {"serial": "X", "date": "2026-11-24", "fsync_p99_ms": 1.0, "read_iops": 9000, "write_ms": 0.2}
-    assert "this disk was not measured" in failing(mounted_view(disk_report=(json.dumps(other),)))["etcd-disk-speed"]
+    assert "this disk was not measured" in failing(held(disk_report=(json.dumps(other),)))["etcd-disk-speed"]
 
 
 def results(**wal: Any) -> dict[str, Any]:
