@@ -7,18 +7,34 @@ slowest hundredth of them, since one slow write among a hundred holds up every c
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from groundwork import layout
 
-__all__ = ["DIRECTORY", "JOBS", "OUTPUT", "PROMISED_READ_IOPS", "PROMISED_WRITE_MS", "Measured", "script"]
+__all__ = [
+    "DIRECTORY",
+    "JOBS",
+    "OUTPUT",
+    "PROMISED_READ_IOPS",
+    "PROMISED_WRITE_MS",
+    "VERSION",
+    "Measured",
+    "script",
+    "too_old",
+]
 
 PROMISED_READ_IOPS = 80_000
 PROMISED_WRITE_MS = 0.05
 """What a data sheet says of such a disk: reads of 4 KiB a second, and the latency of a write. Reported beside what
 was measured; only the p99 of fdatasync refuses a disk."""
+
+VERSION = "fio --version || apt-cache policy fio | sed -n 's/ *Candidate: /fio-/p'"
+"""A command that prints which fio is installed, or would be."""
+_OLDEST = (3, 5)
+"""The first that says how long an fdatasync takes."""
 
 DIRECTORY = layout.ETCD_DATA / ".fio"
 OUTPUT = layout.RUN / "fio"
@@ -53,6 +69,12 @@ def script() -> str:
     )
 
 
+def too_old(said: str) -> bool:
+    """Whether the fio of `VERSION`'s answer cannot measure what counts. One that is not known yet is not too old."""
+    found = re.match(r"fio-(\d+)\.(\d+)", said)
+    return found is not None and (int(found[1]), int(found[2])) < _OLDEST
+
+
 @dataclass(frozen=True)
 class Measured:
     """What a disk did."""
@@ -76,7 +98,8 @@ class Measured:
             fsync = wal["sync"]["lat_ns"]["percentile"]["99.000000"]
         except KeyError:
             version = results["wal"].get("fio version", "this fio")
-            raise ValueError(f"{version} does not say how long an fdatasync takes; fio 3.5 and later do") from None
+            oldest = ".".join(map(str, _OLDEST))
+            raise ValueError(f"{version} does not say how long an fdatasync takes; {oldest} and later do") from None
         return cls(serial, date, fsync / 1e6, read["read"]["iops"], write["write"]["clat_ns"]["mean"] / 1e6)
 
     @classmethod

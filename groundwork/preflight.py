@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 
-from groundwork import boot, calico, kernel, layout, storage
+from groundwork import boot, calico, fio, kernel, layout, storage
 from groundwork.checks import Check, View
 from groundwork.kubeadm import api_get
 from groundwork.spec import ClusterSpec, Node
@@ -41,7 +41,7 @@ _CONNECT = '{{ timeout 3 bash -c ": </dev/tcp/$p/{port}" 2>&1; [ $? != 124 ] || 
 def questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
     """The questions to one node, in shell. The first waits for what an earlier, killed run left running."""
     peers = " ".join(str(n.address) for n in spec.nodes if n != node)
-    disks = storage.questions(node) if storage.concerned(spec, node) else {}
+    disks = {**storage.questions(node), "fio": fio.VERSION} if storage.concerned(spec, node) else {}
     return {
         "lock": f"[ ! -e {layout.LOCK} ] || flock -w {_LOCK_WAIT_S} {layout.LOCK} true || echo held",
         "os": ". /etc/os-release; echo $ID $VERSION_ID",

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from groundwork import layout
+from groundwork import fio, layout
 from groundwork.checks import Check, View
 from groundwork.fio import Measured
 from groundwork.spec import ClusterSpec, Node
@@ -277,6 +277,14 @@ CHECKS: Sequence[Check] = (
         "Give the node one, name it in the node's etcd_device (/dev/disk/by-id/...), or allow what is on it to be "
         "erased: etcd.wipe_serial = its serial number.",
         _refused,
+        lambda v: concerned(v.spec, v.node),
+    ),
+    Check(
+        "fio",
+        "fio, installed or to be had",
+        "3.5 or later: older ones do not say how long an fdatasync takes",
+        "Install a later one (Ubuntu 18.04 has 3.1), or use a later release of the distribution.",
+        lambda v: v.line("fio") if fio.too_old(v.line("fio")) else None,
         lambda v: concerned(v.spec, v.node),
     ),
 )

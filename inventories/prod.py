@@ -5,6 +5,8 @@ from groundwork.spec import Artefacts, Node, define
 # The user needs sudo without a password. Host keys are checked against your known_hosts.
 _ssh = {"ssh_user": "admin", "ssh_strict_host_key_checking": "yes"}
 
+# etcd takes the one NVMe namespace of a member that is blank. Where there are several, or to be sure:
+# Node(..., etcd_device="/dev/disk/by-id/nvme-MODEL_SERIAL").
 _cp1 = Node(name="cp1", address="192.168.10.11", ssh=_ssh)
 _w1 = Node(name="w1", address="192.168.10.21", ssh=_ssh)
 _w2 = Node(name="w2", address="192.168.10.22", ssh=_ssh)

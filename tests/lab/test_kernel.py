@@ -64,6 +64,10 @@ def rebooted(lab: TestLab) -> None:
     """Returns when the virtual machine booted anew and every pod on it runs."""
     before = boot_id(lab)
     lab.on("v1", "systemctl reboot", check=False)
+    come_back(lab, before)
+
+
+def come_back(lab: TestLab, before: str) -> None:
     awaited(lambda: boot_id(lab) not in ("", before), READY_S)
     awaited(lambda: settled(lab), READY_S)
 
@@ -139,6 +143,7 @@ def throttled(lab: TestLab, operations: int) -> Iterator[None]:
     monitor(lab, "block_set_io_throttle nvme 0 0 0 0 0 0")
 
 
+@pytest.mark.long
 def test_a_slow_disk_is_refused_with_its_figures(bare: TestLab) -> None:
     with throttled(bare, 15):
         outcome = bare.run("deploys/cluster.py", "-y", "--data", "fio=again")
@@ -149,6 +154,7 @@ def test_a_slow_disk_is_refused_with_its_figures(bare: TestLab) -> None:
     assert_proven(again)
 
 
+@pytest.mark.long
 def test_ip_vs_that_cannot_be_loaded_is_named(bare: TestLab) -> None:
     line = 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX module_blacklist=ip_vs"'
     bare.on("v1", f"echo '{line}' > /etc/default/grub.d/test.cfg && update-grub 2>/dev/null")
@@ -161,8 +167,18 @@ def test_ip_vs_that_cannot_be_loaded_is_named(bare: TestLab) -> None:
     bare.on("v1", "rm /etc/default/grub.d/test.cfg && update-grub 2>/dev/null")
 
 
+@pytest.mark.long
 def test_everything_holds_after_a_reboot(bare: TestLab) -> None:
     rebooted(bare)
     outcome = bare.run("deploys/verify.py")
     assert_proven(outcome)
     assert bare.run().number("changes") == 0
+
+
+@pytest.mark.long
+def test_everything_holds_after_a_power_cut(bare: TestLab) -> None:
+    before = boot_id(bare)
+    bare.command("kill", "v1")
+    bare.command("start", "v1")
+    come_back(bare, before)
+    assert_proven(bare.run("deploys/verify.py"))

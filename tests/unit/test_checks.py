@@ -79,6 +79,7 @@ GOOD_PREFLIGHT: dict[str, Sequence[str]] = {
     "etcd": ("cp1=https://10.0.0.11:2380,w1=https://10.0.0.12:2380,w2=https://10.0.0.13:2380",),
     "kubelet": ("10.0.0.11:6443",),
     "boot": ("grub",),
+    "fio": ("fio-3.33",),
     **disks.answers(disks.disk()),
 }
 
@@ -139,6 +140,7 @@ def test_a_good_node_is_not_refused() -> None:
         ("clock", {"offset": ("30.0",)}, "from the others"),
         ("etcd-members", {"etcd": ("cp1=https://10.0.0.11:2380",)}, "etcd was made with cp1"),
         ("etcd-disk", {"disk-signatures": ("/dev/nvme0n1,0x438,aaaa,old,ext4",)}, "is not blank: it holds ext4"),
+        ("fio", {"fio": ("fio-3.1",)}, "fio-3.1"),
         ("own-cluster", {"kubelet": ("10.7.7.7:6443",)}, "10.7.7.7:6443"),
     ],
 )
