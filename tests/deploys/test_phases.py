@@ -15,13 +15,14 @@ from deploys.kernel import PACKAGES, kernel
 from deploys.runtime import runtime
 from deploys.storage import PACKAGES as STORAGE_PACKAGES
 from deploys.storage import storage
+from deploys.workers import workers
 from groundwork import kernel as kernel_model
 from groundwork import storage as storage_model
 from groundwork.spec import ClusterSpec
 from operations import boot
 from operations import kernel as kernel_operations
 from tests import disks
-from tests.deploys.conftest import DISKS, SURVEY, Ran, Run, spoken, surveyed
+from tests.deploys.conftest import DISKS, SURVEY, Ran, Responses, Run, spoken, surveyed
 
 
 def states_of(ran: Ran, node: str) -> dict[str, str]:
@@ -264,3 +265,11 @@ class TestEtcd:
         answers = {"cp1": {"base64 -w 0": "x", "endpoint health": "context deadline exceeded"}}
         with pytest.raises(OperationError, match="etcd on cp1 is not healthy after 120 s: context deadline"):
             run(etcd, answers)
+
+
+class TestWorkers:
+    @pytest.mark.parametrize(("said", "restarted"), [("iptables", True), ("ipvs", False), ([], False)])
+    def test_a_proxy_that_fell_back_starts_anew(self, run: Run, said: object, restarted: bool) -> None:
+        member: Responses = {"proxyMode": said, "answer": ["credentials", "answer 200", "active"]}
+        commands = run(workers, {"w1": member}).commands("w1")
+        assert commands == (["pkill -x kube-proxy"] if restarted else [])
