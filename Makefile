@@ -1,5 +1,5 @@
 # Thin names over real commands; each can be run by hand as it stands here.
-.PHONY: lab lab-kernel lab-down test test-fast test-lab test-network test-kernel check docs
+.PHONY: lab lab-kernel lab-down test test-fast test-lab test-kernel check docs
 
 VENV := .venv/bin
 LAB := $(VENV)/python -m lab
@@ -24,18 +24,13 @@ test: test-fast test-lab
 test-fast: .venv/ready
 	$(VENV)/pytest -q tests/unit tests/deploys
 
-# A real cluster, in labs of its own; needs root.
+# Real clusters, in labs of their own; needs root.
 test-lab: .venv/ready
 	$(LAB) artefacts
-	$(VENV)/pytest -v -x tests/lab --ignore tests/lab/test_network.py --ignore tests/lab/test_kernel.py
+	$(VENV)/pytest -v -x -m 'not long' --durations=8 tests/lab
 
-# Policies, ingress, DNS and BGP on a real cluster, and one break at a time. Not part of `test` before it has passed
-# three times in a row.
-test-network: .venv/ready
-	$(LAB) artefacts
-	$(VENV)/pytest -v -x tests/lab/test_network.py
-
-# A virtual machine in a cluster: cgroup v1, NVMe, IPVS, reboots. Half an hour without KVM.
+# All that is proven on a virtual machine, also what `test` leaves out since it takes long: a slow disk, ip_vs that
+# cannot be loaded, a reboot, a power cut.
 test-kernel: .venv/ready
 	$(LAB) artefacts
 	$(VENV)/pytest -v -x tests/lab/test_kernel.py
