@@ -58,10 +58,11 @@ def _apart(spec: ClusterSpec) -> Object:
     """Replicas on different nodes, wherever there are enough nodes. A preference is not enough there: while an update
     goes on, the scheduler counts pods that are about to go, and was seen to put both new ones on one node.
 
-    kubeadm's Deployment allows for one replica to be down, so an update needs no node more than there are replicas.
+    kubeadm's Deployment allows for one replica to be down, so an update needs no node more than there are replicas. A
+    single replica has nobody to keep away from, and starts beside its predecessor.
     """
     term = {"labelSelector": {"matchLabels": _PODS}, "topologyKey": "kubernetes.io/hostname"}
-    required = [term] if spec.dns.replicas <= len(spec.kubernetes_nodes) else None
+    required = [term] if 1 < spec.dns.replicas <= len(spec.kubernetes_nodes) else None
     preferred = None if required else [{"weight": 100, "podAffinityTerm": term}]
     # The one that is not wanted is taken away, in case the number of nodes or of replicas was another before.
     return {

@@ -160,7 +160,7 @@ def test_coredns_has_a_corefile_that_its_version_understands() -> None:
     assert namespace["metadata"]["labels"] == {"name": "kube-system"}
 
 
-@pytest.mark.parametrize(("replicas", "rule"), [(2, "required"), (3, "required"), (4, "preferred")])
+@pytest.mark.parametrize(("replicas", "rule"), [(1, "preferred"), (2, "required"), (3, "required"), (4, "preferred")])
 def test_coredns_keeps_its_replicas_apart(replicas: int, rule: str) -> None:
     """On three nodes; a preference alone once left both of two on one node."""
     _, deployment, _ = dns.patches(cluster(dns=Dns(replicas=replicas)))
