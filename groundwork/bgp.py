@@ -14,10 +14,12 @@ from groundwork.spec import BgpPeer, ClusterSpec, Node
 __all__ = ["BIRD", "REFLECTOR_LABEL", "configuration", "established", "neighbours", "peers", "reflector_patch"]
 
 BIRD = (
-    # BIRD hangs up when its client stops sending, so the client waits for the answer.
-    "{ printf 'show protocols\\n'; sleep 0.1; } | timeout 3 socat - UNIX-CONNECT:/var/run/calico/bird.ctl"
+    # BIRD hangs up when its client stops sending, and its answer ends with a line of code 0000: so the client, which
+    # is perl since no shell can wait for that, stays until then, five seconds at most.
+    'perl -MIO::Socket::UNIX -e \'alarm 5; my $bird = IO::Socket::UNIX->new("/var/run/calico/bird.ctl") or exit 1; '
+    'print $bird "show protocols\\n"; while (<$bird>) { print; last if /^0000/ }\''
 )
-"""A command on a node that prints BIRD's protocols."""
+"""A command on a node that prints BIRD's protocols; nothing where BIRD does not answer."""
 
 REFLECTOR_LABEL = "kube-groundwork/route-reflector"
 _CLUSTER_ID = "projectcalico.org/RouteReflectorClusterID"

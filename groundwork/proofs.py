@@ -198,6 +198,8 @@ def _etcd_members(view: View) -> str | None:
 
 
 def _bgp_sessions(view: View) -> str | None:
+    if not view.lines("bird"):
+        return "BIRD does not answer"
     up = bgp.established(view.lines("bird"))
     missing = [name for address, name in bgp.neighbours(view.spec, view.node).items() if address not in up]
     return f"no session with {', '.join(missing)}" if missing else None

@@ -271,6 +271,7 @@ def test_a_good_node_proves_everything() -> None:
         ("etcd-disk-speed", {"disk-report": ()}, "this disk was not measured"),
         ("felix-ready", {"felix": ("503",)}, "503"),
         ("bgp-established", {"bird": BIRD[:5]}, "no session with w2"),
+        ("bgp-established", {"bird": ()}, "BIRD does not answer"),
         ("bgp-established", {"bird": [s.replace("Established", "Connect") for s in BIRD]}, "cp1, w2"),
         ("bgp-routes", {"routes": ("10.244.1.0/26 via 10.0.0.11 dev eth0",)}, "no route to the pods of w2"),
         ("bgp-routes", {"routes": ("10.244.1.0/26 via 10.0.0.11 dev tunl0",)}, "a tunnel carries"),

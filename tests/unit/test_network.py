@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
 import subprocess
 import tarfile
+import threading
+import time
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -173,6 +176,30 @@ class TestBgp:
             " Global_10_0_0_1 BGP      master   up     16:38:29    Established   ",
         ]
         assert bgp.established(lines) == {"10.0.0.12", "10.0.0.1"}
+
+    def test_a_slow_bird_is_waited_for(self, tmp_path: Path) -> None:
+        """An emulated machine took longer than the tenth of a second that its client once gave it."""
+        said = b"0001 BIRD 1.6.8 ready.\n", b"2002-name proto\n", b"1002-Mesh_10_0_0_12 BGP master up Established\n"
+        control = tmp_path / "bird.ctl"
+
+        def answer(listening: socket.socket) -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(said[0])
+                assert connection.recv(100) == b"show protocols\n"
+                for line in (*said[1:], b"0000 \n"):
+                    time.sleep(0.2)
+                    connection.sendall(line)
+                # It does not hang up: the client has to know where the answer ends.
+                connection.recv(1)
+
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(control))
+            listening.listen()
+            threading.Thread(target=answer, args=(listening,), daemon=True).start()
+            asked = bgp.BIRD.replace("/var/run/calico/bird.ctl", str(control))
+            done = subprocess.run(["sh", "-c", asked], capture_output=True, timeout=4, check=True)
+        assert done.stdout.splitlines(keepends=True) == [*said, b"0000 \n"]
 
     @pytest.mark.parametrize(
         ("mode", "pool", "mtu"),
