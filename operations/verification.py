@@ -47,6 +47,9 @@ _SETTLE_S = 60
 _GLANCE_S = 10
 """The same where this run changed nothing."""
 
+_TRIES = 3
+"""How often it is asked again at least: one answer of an emulated machine may take as long as all of that."""
+
 
 @dataclass
 class _Evidence:
@@ -207,7 +210,11 @@ def _asked(
     """The answers; those that may become right by themselves are asked for again, for a while."""
     deadline = time.monotonic() + (_SETTLE_S if session.current.changes else _GLANCE_S)
     answers: Answers = host.get_fact(AnswersFact, questions=questions, _stdin=stdin)
-    while (again := unsettled(checks, View(spec, node, answers))) and time.monotonic() < deadline:
+    tries = 0
+    while again := unsettled(checks, View(spec, node, answers)):
+        if tries >= _TRIES and time.monotonic() > deadline:
+            break
+        tries += 1
         gevent.sleep(1)
         newer: Answers = host.get_fact(AnswersFact, questions={q: questions[q] for q in again}, _stdin=stdin)
         answers = {**answers, **newer}
