@@ -188,7 +188,8 @@ def choose(view: View) -> Choice | str:
     if suitable:
         several = ", ".join(str(c.namespace) for c in suitable)
         return f"several would do ({several}): name one in the node's etcd_device"
-    return "; ".join(c for c in checked if isinstance(c, str)) or "there is no NVMe namespace"
+    only = ", ".join(f"{d.device} ({d.transport})" for d in disks)
+    return "; ".join(c for c in checked if isinstance(c, str)) or f"there is no NVMe namespace, only {only}"
 
 
 def _mounted(view: View, disks: Sequence[Namespace], source: str) -> Choice | str:

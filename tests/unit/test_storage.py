@@ -52,7 +52,7 @@ PARTITION = [{**disk("nvme0n1p1"), "type": "part"}]
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (answers(), "there is no NVMe namespace"),
+        (answers(), "there is no NVMe namespace, only /dev/vda (virtio), /dev/vdb (virtio)"),
         (answers(disk(ro=True)), "is read-only"),
         (answers(disk(size=10 * 2**30)), "has 10.0 GiB, and 17 are needed"),
         (answers(disk(), disk_smart=("/dev/nvme0n1 4",)), "warns (SMART): reliability is degraded"),
