@@ -26,6 +26,8 @@ def show(
 ) -> None:
     """What the machines are; one row for each check; a sentence for each that failed; what could not be proven."""
     console.print(_machines(views))
+    if members := [v for v in views if storage.concerned(v.spec, v.node)]:
+        console.print(_disks(members))
     table = Table(title=f"cluster {spec.name}: what was verified")
     for column in ("check", "what", "holds on", "fails on"):
         table.add_column(column, overflow="fold")
@@ -60,43 +62,40 @@ def show(
 
 def _machines(views: Sequence[View]) -> Table:
     table = Table(title="the machines")
-    for column in (
-        "node",
-        "kernel",
-        "cgroups",
-        "modules",
-        "kube-proxy",
-        "etcd's disk",
-        "fsync p99",
-        "reads/s",
-        "write",
-    ):
+    for column in ("node", "kernel", "cgroups", "modules", "kube-proxy"):
         table.add_column(column, overflow="fold")
     for view in views:
         wanted = kernel.modules(view.spec, view.node)
         loaded = f"{len(wanted) - len(view.lines('modules'))} of {len(wanted)}" if wanted else "its host's"
         version = {boot.V1: "v1", boot.V2: "v2"}.get(view.line("cgroups"), view.line("cgroups"))
-        proxy = view.line("proxy-mode") or "-"
-        table.add_row(view.node.name, view.line("kernel"), version, loaded, proxy, *_disk(view))
-    if any(storage.concerned(v.spec, v.node) for v in views):
-        table.caption = (
-            f"etcd's disk: below {views[0].spec.etcd.fsync_p99_limit_ms:g} ms is demanded; a good data sheet promises "
-            f"{fio.PROMISED_READ_IOPS:,} reads/s and {fio.PROMISED_WRITE_MS} ms a write"
-        )
+        table.add_row(view.node.name, view.line("kernel"), version, loaded, view.line("proxy-mode") or "-")
     return table
 
 
-def _disk(view: View) -> tuple[str, str, str, str]:
+def _disks(views: Sequence[View]) -> Table:
+    """What etcd's members keep their data on, and what was measured of it."""
+    limit = views[0].spec.etcd.fsync_p99_limit_ms
+    table = Table(
+        title="etcd's disks",
+        caption=f"below {limit:g} ms is demanded; a good data sheet promises {fio.PROMISED_READ_IOPS:,} reads/s and "
+        f"{fio.PROMISED_WRITE_MS} ms a write",
+    )
+    for column in ("node", "disk", "fsync p99", "reads/s", "write"):
+        table.add_column(column, overflow="fold")
+    for view in views:
+        table.add_row(view.node.name, *_disk(view))
+    return table
+
+
+def _disk(view: View) -> tuple[str, ...]:
     """Model, serial number, transport and file system; then what was measured."""
-    if not storage.concerned(view.spec, view.node):
-        return ("the root disk" if view.node in view.spec.etcd_members else "-", "", "", "")
     found, speed = storage.choose(view), storage.measured(view)
     if isinstance(found, str):
-        return (found, "", "", "")
+        return (found,)
     disk, filesystem = found.namespace, (*view.line("disk-mounted").split(), "", "nothing")[1]
     what = f"{disk.model} {disk.serial}, NVMe over {disk.transport}, {filesystem}"
     if speed is None:
-        return (what, "not measured", "", "")
+        return (what, "not measured")
     return (what, f"{speed.fsync_p99_ms:.2f} ms", f"{speed.read_iops:,.0f}", f"{speed.write_ms:.3f} ms")
 
 
