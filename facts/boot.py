@@ -23,7 +23,6 @@ class Boot:
     """The running kernel's command line asks for cgroup v1."""
     asks: bool = False
     """GRUB's configuration does, so the next boot's will."""
-
     grub: bool = False
     """update-grub makes the boot loader's configuration."""
 

@@ -9,16 +9,9 @@ from dataclasses import dataclass
 from pyinfra.api import FactBase
 
 from groundwork import layout
-from groundwork.kubeadm import PROXY_MODE, api_get, kubectl
+from groundwork.kubeadm import api_get, kubectl
 
-__all__ = [
-    "BootstrapTokens",
-    "ControlPlane",
-    "ControlPlaneFact",
-    "Membership",
-    "MembershipFact",
-    "ProxyMode",
-]
+__all__ = ["BootstrapTokens", "ControlPlane", "ControlPlaneFact", "Membership", "MembershipFact"]
 
 CONTROL_PLANE_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
@@ -163,17 +156,3 @@ def _parse_tokens(lines: list[str]) -> tuple[str, ...]:
 
     described = [line.split() for line in lines[1:]]
     return tuple(decoded(w[0]) for w in described if len(w) == 2 and decoded(w[1]) == lines[0])
-
-
-class ProxyMode(FactBase[str]):
-    """How kube-proxy balances, as it says itself; empty when it does not answer."""
-
-    @staticmethod
-    def default() -> str:
-        return ""
-
-    def command(self) -> str:
-        return f"{PROXY_MODE}; true"
-
-    def process(self, output: list[str]) -> str:
-        return output[0].strip() if output else ""

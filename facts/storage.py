@@ -8,9 +8,9 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from groundwork import fio, layout
+from groundwork import fio
 
-__all__ = ["EtcdDirectory", "EtcdDirectoryFact", "Fio", "FioFact", "KeptMeasurement"]
+__all__ = ["EtcdDirectory", "EtcdDirectoryFact", "Fio", "FioFact"]
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,6 @@ class EtcdDirectoryFact(FactBase[EtcdDirectory]):
     def process(self, output: list[str]) -> EtcdDirectory:
         modes = [line.removeprefix("mode ") for line in output if line.startswith("mode ")]
         return EtcdDirectory(user="user" in output, mode=modes[0] if modes else "")
-
-
-class KeptMeasurement(FactBase[str]):
-    """What an earlier run wrote down of etcd's disk; empty when nothing."""
-
-    @staticmethod
-    def default() -> str:
-        return ""
-
-    def command(self) -> str:
-        return f"cat {layout.ETCD_DISK_REPORT} 2>/dev/null; true"
-
-    def process(self, output: list[str]) -> str:
-        return "\n".join(output)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any, Self
 from groundwork import layout
 
 __all__ = [
-    "DIRECTORY",
     "JOBS",
+    "KEPT",
     "OUTPUT",
     "PROMISED_READ_IOPS",
     "PROMISED_WRITE_MS",
@@ -36,7 +36,10 @@ VERSION = "fio --version || apt-cache policy fio | sed -n 's/ *Candidate: /fio-/
 _OLDEST = (3, 5)
 """The first that says how long an fdatasync takes."""
 
-DIRECTORY = layout.ETCD_DATA / ".fio"
+KEPT = f"cat {layout.ETCD_DISK_REPORT}"
+"""A command that prints what an earlier run wrote down."""
+
+_DIRECTORY = layout.ETCD_DATA / ".fio"
 OUTPUT = layout.RUN / "fio"
 JOBS = ("wal", "read", "write")
 """The jobs whose results count."""
@@ -59,12 +62,12 @@ def script() -> str:
         "write": f"--rw=randwrite --iodepth=1 --runtime=4 {_TIMED}",
     }
     runs = " && ".join(
-        f"fio --name={name} --directory={DIRECTORY} {how} --output-format=json --output={OUTPUT}/{name}.json"
+        f"fio --name={name} --directory={_DIRECTORY} {how} --output-format=json --output={OUTPUT}/{name}.json"
         for name, how in jobs.items()
     )
-    clean = f"rm -rf {DIRECTORY}"
+    clean = f"rm -rf {_DIRECTORY}"
     return (
-        f"umask 077; {clean} {OUTPUT}; mkdir -p {DIRECTORY} {OUTPUT}; trap '{clean}' EXIT; "
+        f"umask 077; {clean} {OUTPUT}; mkdir -p {_DIRECTORY} {OUTPUT}; trap '{clean}' EXIT; "
         f"{{ {runs}; }} >&2 || {{ echo 'fio cannot measure {layout.ETCD_DATA}' >&2; exit 1; }}"
     )
 

@@ -109,7 +109,7 @@ def _cgroups(view: View) -> str | None:
         obstacle = boot.switch_obstacle(view)
         return f"v2, and it cannot be changed: {obstacle}" if obstacle else None
     if found != boot.V1:
-        return f"{found or 'unknown'}"
+        return found or "unknown"
     enabled = {w[0] for line in controllers if (w := line.split()) and w[-1] == "1"}
     missing = [c for c in _CONTROLLERS if c not in enabled]
     return f"no controller {', '.join(missing)}" if missing else None

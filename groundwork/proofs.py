@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-from groundwork import bgp, boot, calico, ingress, kernel, layout, lookups, policies, storage, traffic, web
+from groundwork import bgp, boot, calico, fio, ingress, kernel, layout, lookups, policies, storage, traffic, web
 from groundwork.checks import Check, View
 from groundwork.etcd import client_url, etcdctl
 from groundwork.kubeadm import PROXY_MODE, TOKEN_DESCRIPTION, api_get, api_get_all
@@ -78,7 +78,7 @@ def node_questions(spec: ClusterSpec, node: Node) -> dict[str, str]:
     if node in spec.etcd_members:
         questions |= _etcd_questions(node)
     if storage.concerned(spec, node):
-        questions |= storage.questions(node) | {"disk-report": f"cat {layout.ETCD_DISK_REPORT}"}
+        questions |= storage.questions(node) | {"disk-report": fio.KEPT}
     if node in spec.kubernetes_nodes:
         questions |= _kubernetes_questions(spec)
     return questions

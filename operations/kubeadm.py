@@ -12,13 +12,13 @@ import yaml
 from pyinfra import host, state
 from pyinfra.api import Host, OperationError, StringCommand, operation
 
+from facts.answers import AnswersFact
 from facts.kubeadm import (
     CONTROL_PLANE_PODS,
     BootstrapTokens,
     ControlPlane,
     ControlPlaneFact,
     MembershipFact,
-    ProxyMode,
 )
 from groundwork import kubeadm, layout
 from groundwork.kubeadm import kubectl
@@ -173,8 +173,8 @@ def _await_registration(node: Node, endpoint: str) -> StringCommand:
 @operation()
 def proxy_mode_taken(*, mode: str) -> Generator[StringCommand, None, None]:
     """kube-proxy balances by `mode`. Where it fell back for want of a module that is there by now, it starts anew."""
-    found = host.get_fact(ProxyMode)
-    if found in ("", mode):
+    found = host.get_fact(AnswersFact, questions={"proxy-mode": kubeadm.PROXY_MODE}).get("proxy-mode", ())
+    if found in ((), (mode,)):
         host.noop(f"kube-proxy balances by {mode}, or does not run yet")
         return
     yield StringCommand("pkill -x kube-proxy")

@@ -10,7 +10,7 @@ from pyinfra import host, state
 from pyinfra.api import OperationError, StringCommand, operation
 
 from facts.answers import AnswersFact
-from facts.storage import EtcdDirectoryFact, FioFact, KeptMeasurement
+from facts.storage import EtcdDirectoryFact, FioFact
 from groundwork import fio, layout, storage
 from groundwork.checks import View
 from groundwork.fio import Measured
@@ -57,7 +57,8 @@ def etcd_directory() -> Generator[StringCommand, None, None]:
 def disk_fast_enough(*, spec: ClusterSpec, serial: str, again: bool) -> Generator[StringCommand, None, None]:
     """etcd's disk was measured and is fast enough. Not repeated for a disk that was, unless `again`."""
     limit = spec.etcd.fsync_p99_limit_ms
-    kept = Measured.kept(host.get_fact(KeptMeasurement))
+    answers = host.get_fact(AnswersFact, questions={"disk-report": fio.KEPT})
+    kept = Measured.kept("\n".join(answers.get("disk-report", ())))
     if kept and kept.serial == serial and kept.fsync_p99_ms < limit and not again:
         host.noop(f"measured on {kept.date}: {kept}")
         return

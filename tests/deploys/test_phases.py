@@ -156,7 +156,7 @@ class TestStorage:
             "sha256sum": list(states_of(first, "cp1").values()),
             "systemctl show": ["LoadState=loaded", "ActiveState=active", "UnitFileState=enabled"],
             "getent": ["user", "mode 700 etcd:etcd"],
-            "etcd-disk.json": list(held["disk-report"]),
+            "etcd-disk.json": spoken({"disk-report": held["disk-report"]}),
         }
         assert run(storage, {"cp1": answers}).commands("cp1") == []
 
@@ -268,8 +268,11 @@ class TestEtcd:
 
 
 class TestWorkers:
-    @pytest.mark.parametrize(("said", "restarted"), [("iptables", True), ("ipvs", False), ([], False)])
-    def test_a_proxy_that_fell_back_starts_anew(self, run: Run, said: object, restarted: bool) -> None:
-        member: Responses = {"proxyMode": said, "answer": ["credentials", "answer 200", "active"]}
+    @pytest.mark.parametrize(("said", "restarted"), [(("iptables",), True), (("ipvs",), False), ((), False)])
+    def test_a_proxy_that_fell_back_starts_anew(self, run: Run, said: tuple[str, ...], restarted: bool) -> None:
+        member: Responses = {
+            "proxyMode": spoken({"proxy-mode": said}),
+            "answer": ["credentials", "answer 200", "active"],
+        }
         commands = run(workers, {"w1": member}).commands("w1")
         assert commands == (["pkill -x kube-proxy"] if restarted else [])
